@@ -1,0 +1,56 @@
+//! The device service: cameras in, states out.
+
+use ajar::config::Config;
+use ajar::device::{self, events::Events};
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Ajar's device service: watches cameras and publishes what state things are in.
+#[derive(Parser)]
+#[command(name = "ajard", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Watch until told to stop
+    Run {
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Append every camera, attempt and change event to this file as JSON lines; - prints them
+        #[arg(long, value_name = "FILE")]
+        events: Option<PathBuf>,
+    },
+    /// Say whether the configuration, its models and pipelines are in order
+    Check {
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info,tract=error"))
+        .format_target(false)
+        .init();
+    ajar::exit::code(run(Cli::parse().command))
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Run { config, events } => {
+            let config = Config::load(&config)?;
+            let events = events.map(|path| Events::to(&path)).transpose()?;
+            device::run(&config, events.unwrap_or_default())
+        }
+        Command::Check { config } => {
+            for line in device::check(&Config::load(&config)?)? {
+                println!("{line}");
+            }
+            println!("in order");
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! The manifest: what the model is, and the size and SHA-256 of every part.
+
+use super::{Code, Refusal};
+use crate::engine::features::Block;
+use crate::engine::head::Head;
+use crate::engine::{MEAN, STD};
+use crate::watch::crop::INPUT_SIDE;
+use crate::watch::decision::MAX_STATES;
+use serde::{Deserialize, Serialize};
+
+/// Backbone family, input, quantisation and post-processing that this Ajar runs. A bundle made
+/// for another combination is refused.
+pub const COMPAT: &str = "mobilenetv2-1.0-128-int8/1";
+pub const MAX_PARTS: usize = 16;
+/// Names of features a manifest may require. None exist yet.
+const KNOWN_FEATURES: [&str; 0] = [];
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    pub format: u32,
+    /// Features the reader must know; a name it does not know makes it refuse the bundle.
+    #[serde(default)]
+    pub requires: Vec<String>,
+    /// Strictly increasing for each signing key.
+    pub seq: u64,
+    /// When it was signed, by the signer's clock. Informational.
+    pub created: String,
+    pub model: String,
+    pub uuid: String,
+    pub compat: String,
+    /// The oldest `ajard` that runs it.
+    pub min_ajard: String,
+    pub states: Vec<String>,
+    pub input: InputSpec,
+    pub head: HeadSpec,
+    pub decision: DecisionSpec,
+    pub backbone: BackboneSpec,
+    pub calibration: Calibration,
+    #[serde(rename = "part")]
+    pub parts: Vec<Part>,
+}
+
+/// How a crop becomes the backbone's input.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputSpec {
+    /// Height, width, channels.
+    pub shape: [u32; 3],
+    pub mean: [f32; 3],
+    pub std: [f32; 3],
+    pub resize: String,
+}
+
+impl Default for InputSpec {
+    /// What this Ajar does.
+    fn default() -> Self {
+        let side = INPUT_SIDE as u32;
+        InputSpec { shape: [side, side, 3], mean: MEAN, std: STD, resize: "triangle".into() }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeadSpec {
+    pub blocks: Vec<Block>,
+    pub temperature: f32,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DecisionSpec {
+    pub threshold: f32,
+    pub verification: u8,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackboneSpec {
+    /// Of the ONNX file, whether it is a part of this bundle or already in the store.
+    pub sha256: String,
+}
+
+/// What the training measured. Informational.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// Over the hashes of the dataset's pictures and their states.
+    pub dataset_sha256: String,
+    /// Pictures of each state, in the order of `states`.
+    pub pictures: Vec<u32>,
+    /// Cross-validated.
+    pub accuracy: f32,
+    /// Cross-validated expected calibration error.
+    pub ece: f32,
+    /// Program and version that trained it.
+    pub tool: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    pub name: String,
+    pub size: u64,
+    pub sha256: String,
+    pub role: Role,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    Head,
+    Backbone,
+}
+
+impl Manifest {
+    /// Reads a manifest whose signature has been verified.
+    pub fn parse(bytes: &[u8]) -> Result<Manifest, Refusal> {
+        let malformed = |why: String| Refusal::new(Code::E30, format!("manifest: {why}"));
+        let text = std::str::from_utf8(bytes).map_err(|error| malformed(error.to_string()))?;
+        let manifest: Manifest = toml::from_str(text).map_err(|error| malformed(flat(&error.to_string())))?;
+        manifest.check_fields().map_err(malformed)?;
+        manifest.check_compat()?;
+        Ok(manifest)
+    }
+
+    pub fn part(&self, role: Role) -> Option<&Part> {
+        self.parts.iter().find(|part| part.role == role)
+    }
+
+    /// Text that the signature's trusted comment must equal, so that a log of signatures alone
+    /// tells what was signed. `sha256`: of the manifest's bytes.
+    pub fn trusted_comment(&self, sha256: &str) -> String {
+        format!("ajar seq={} model={} manifest={sha256}", self.seq, self.model)
+    }
+
+    fn check_fields(&self) -> Result<(), String> {
+        if let Some(name) = self.requires.iter().find(|name| !KNOWN_FEATURES.contains(&name.as_str())) {
+            return Err(format!("requires the feature {name:?}, which this Ajar does not know"));
+        }
+        if self.format != 1 {
+            return Err(format!("format {}, this Ajar reads format 1", self.format));
+        }
+        check_model_name(&self.model).map_err(|why| format!("model: {why}"))?;
+        check_states(&self.states).map_err(|why| format!("states: {why}"))?;
+        let DecisionSpec { threshold, verification } = self.decision;
+        if !(0.0..=1.0).contains(&threshold) {
+            return Err(format!("decision.threshold: {threshold} is not within 0 and 1"));
+        }
+        if verification == 0 {
+            return Err("decision.verification: must be at least 1".into());
+        }
+        let temperature = self.head.temperature;
+        if !(temperature.is_finite() && temperature > 0.0) {
+            return Err(format!("head.temperature: {temperature} is not above 0"));
+        }
+        let blocks = &self.head.blocks;
+        if blocks.is_empty() || !blocks.is_sorted_by(|a, b| a < b) {
+            return Err("head.blocks: want at least one, each once, in the order gap, p3, mid".into());
+        }
+        if !is_sha256(&self.backbone.sha256) {
+            return Err("backbone.sha256: want 64 lower-case hex digits".into());
+        }
+        let Calibration { accuracy, ece, .. } = self.calibration;
+        if !(accuracy.is_finite() && ece.is_finite()) {
+            return Err("calibration: a number is not finite".into());
+        }
+        self.check_parts()
+    }
+
+    fn check_parts(&self) -> Result<(), String> {
+        if self.parts.len() > MAX_PARTS {
+            return Err(format!("{} parts, at most {MAX_PARTS}", self.parts.len()));
+        }
+        for (i, part) in self.parts.iter().enumerate() {
+            let bad = |why: &str| Err(format!("part[{i}]: {why}"));
+            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
+            if part.name.is_empty() || part.name.len() > 64 || !part.name.chars().all(plain) {
+                return bad("name: want 1 to 64 of a-z 0-9 . _ -");
+            }
+            // Parts lie beside these in the store and after `unpack`.
+            if part.name.starts_with('.') || part.name.starts_with("manifest.") {
+                return bad("name: reserved");
+            }
+            if !is_sha256(&part.sha256) {
+                return bad("sha256: want 64 lower-case hex digits");
+            }
+            let earlier = &self.parts[..i];
+            if earlier.iter().any(|other| other.name == part.name || other.role == part.role) {
+                return bad("a second part of this name or role");
+            }
+        }
+        let head = self.part(Role::Head).ok_or("no part has the role head")?;
+        let want = Head::byte_len(&self.head.blocks, self.states.len()) as u64;
+        if head.size != want {
+            return Err(format!("the head has {} bytes, its blocks and states need {want}", head.size));
+        }
+        match self.part(Role::Backbone) {
+            Some(part) if part.sha256 != self.backbone.sha256 => {
+                Err("backbone.sha256 is not that of the backbone part".into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_compat(&self) -> Result<(), Refusal> {
+        if self.compat != COMPAT {
+            let why = format!("made for {:?}, this Ajar runs {COMPAT:?}", self.compat);
+            return Err(Refusal::new(Code::E31, why));
+        }
+        if self.input != InputSpec::default() {
+            let why = format!("input {:?}, this Ajar has {:?}", self.input, InputSpec::default());
+            return Err(Refusal::new(Code::E31, why));
+        }
+        let have = env!("CARGO_PKG_VERSION");
+        match (version(&self.min_ajard), version(have)) {
+            (Some(want), Some(have)) if want <= have => Ok(()),
+            _ => Err(Refusal::new(Code::E31, format!("needs ajard {}, this is {have}", self.min_ajard))),
+        }
+    }
+}
+
+/// A name for models, keys and files: 1 to 64 of a-z, 0-9, - and _, not only digits.
+pub fn check_model_name(name: &str) -> Result<(), String> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
+        return Err(format!("{name:?}: want 1 to 64 of a-z, 0-9, - and _"));
+    }
+    if name.chars().all(|c| c.is_ascii_digit()) {
+        return Err(format!("{name:?}: only digits"));
+    }
+    Ok(())
+}
+
+/// 2 to 16 states, each different from the others and at most 32 bytes.
+pub fn check_states(states: &[String]) -> Result<(), String> {
+    if !(2..=MAX_STATES).contains(&states.len()) {
+        return Err(format!("{} states; a model has 2 to {MAX_STATES}", states.len()));
+    }
+    for (i, state) in states.iter().enumerate() {
+        if state.is_empty() || state.len() > 32 || state.trim() != state || state.contains(char::is_control) {
+            return Err(format!("{state:?}: want 1 to 32 bytes without outer space or control characters"));
+        }
+        let lower = state.to_lowercase();
+        if ["unknown", "none"].contains(&lower.as_str()) {
+            return Err(format!("{state:?} is reserved"));
+        }
+        if states[..i].iter().any(|other| other.to_lowercase() == lower) {
+            return Err(format!("{state:?} twice"));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+fn version(text: &str) -> Option<[u32; 3]> {
+    let mut numbers = text.splitn(3, '.').map(|number| number.parse().ok());
+    Some([numbers.next()??, numbers.next()??, numbers.next()??])
+}
+
+/// A TOML error's several lines as one.
+fn flat(text: &str) -> String {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_models() {
+        for good in ["a", "front_door", "bins-2", "7a"] {
+            assert_eq!(check_model_name(good), Ok(()), "{good}");
+        }
+        for bad in ["", "Front", "a b", "42", "a/b", "..", "ä", &"x".repeat(65)] {
+            assert!(check_model_name(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_of_states() {
+        let check = |states: &[&str]| check_states(&states.iter().map(|s| s.to_string()).collect::<Vec<_>>());
+        assert_eq!(check(&["open", "closed"]), Ok(()));
+        assert_eq!(check(&["halb offen", "zu"]), Ok(()));
+        for bad in [
+            &["open"][..],
+            &["open", "Open"],
+            &["open", "unknown"],
+            &["open", "None"],
+            &["open", " closed"],
+            &["open", ""],
+            &["open", "a\nb"],
+            &["open", "thirty-three bytes are one too many"],
+        ] {
+            assert!(check(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn versions_compare_by_number() {
+        assert!(version("0.10.0") > version("0.9.9"));
+        assert_eq!(version("1.2"), None);
+        assert_eq!(version("1.2.x"), None);
+    }
+}

@@ -1,0 +1,85 @@
+//! Bundles: one signed file that carries a model to a device.
+//!
+//! ```text
+//! format    header, signature, manifest, parts: where the bytes are
+//! manifest  what the model is
+//! verify    from untrusted bytes to a bundle whose every byte is covered by a trusted signature
+//! store     where a device keeps what it has verified
+//! ```
+//!
+//! Nothing is parsed before its signature or hash has been checked, except the fixed header and
+//! the signature itself. See docs/bundle-format.md.
+
+pub mod format;
+pub mod manifest;
+pub mod store;
+pub mod verify;
+
+use std::fmt;
+
+/// What is wrong with a bundle. The code is the same in messages, logs and metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// Not a bundle, or of another version.
+    E10,
+    /// Truncated, or with bytes after its end.
+    E11,
+    /// Larger than a bundle may be.
+    E12,
+    /// A byte differs from what was signed.
+    E20,
+    /// Signed by a key that is not trusted.
+    E21,
+    /// Not a signature of the one kind that is accepted.
+    E23,
+    /// The manifest is malformed.
+    E30,
+    /// Made for another backbone or a newer Ajar.
+    E31,
+    /// The backbone is neither carried nor in the store.
+    E33,
+    /// Older than what is installed.
+    E34,
+    /// Its sequence number was used for another bundle.
+    E35,
+    /// The store cannot be written or read.
+    E41,
+    /// What is in the store is damaged.
+    E51,
+    /// The model does not have the shape its manifest says.
+    E60,
+    /// Another installation is under way.
+    E70,
+}
+
+/// A bundle that is not accepted, and why. The program exits with 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub code: Code,
+    pub why: String,
+}
+
+impl Refusal {
+    pub fn new(code: Code, why: impl Into<String>) -> Refusal {
+        Refusal { code, why: why.into() }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{:?}: {}", self.code, self.why)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// Lower-case hex of the SHA-256 of `bytes`.
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    use sha2::Digest;
+    hex(&sha2::Sha256::digest(bytes))
+}
+
+/// Lower-case hex.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,143 @@
+//! Keys: minisign key pairs, and which public keys this computer trusts.
+
+use crate::bundle::verify::{TrustedKey, trusted_keys};
+use crate::exit::UsageError;
+use anyhow::{Context, Result};
+use minisign::{KeyPair, PublicKey, SecretKey, SecretKeyBox};
+use std::fs::{self, OpenOptions};
+use std::io::{IsTerminal, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+const SECRET_FILE: &str = "ajar.key";
+const PUBLIC_FILE: &str = "ajar.pub";
+/// Where a password comes from when nobody is there to type it.
+const PASSWORD_VARIABLE: &str = "AJAR_KEY_PASSWORD";
+const DEVICE_KEYS: &str = "/etc/ajar/trusted-keys.d";
+
+/// Whether a new secret key is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protection {
+    Password,
+    None,
+}
+
+/// A new pair: where it is and what it is called.
+pub struct NewKey {
+    pub id: String,
+    pub secret: PathBuf,
+    pub public: PathBuf,
+    /// The copy among this computer's trusted keys.
+    pub trusted: Option<PathBuf>,
+}
+
+/// Writes `ajar.key` and `ajar.pub` into `directory`. Nothing is overwritten.
+pub fn generate(directory: &Path, protection: Protection) -> Result<NewKey> {
+    let (secret, public) = (directory.join(SECRET_FILE), directory.join(PUBLIC_FILE));
+    for path in [&secret, &public] {
+        if path.exists() {
+            let why = format!("{} exists; a key is never overwritten, choose another --out", path.display());
+            return Err(UsageError(why).into());
+        }
+    }
+    let pair = match protection {
+        Protection::None => KeyPair::generate_unencrypted_keypair()?,
+        Protection::Password => KeyPair::generate_encrypted_keypair(Some(new_password()?))?,
+    };
+    let id = hex_id(pair.pk.keynum());
+    fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
+    let comment = format!("ajar secret key {id}");
+    write_new(&secret, 0o600, &pair.sk.to_box(Some(&comment))?.into_string())?;
+    let public_text = format!("untrusted comment: ajar public key {id}\n{}\n", pair.pk.to_base64());
+    write_new(&public, 0o644, &public_text)?;
+    let trusted = trust(&id, &public_text);
+    Ok(NewKey { id, secret, public, trusted })
+}
+
+/// Whoever makes a key here trusts it here. Best effort: there may be no home.
+fn trust(id: &str, public_text: &str) -> Option<PathBuf> {
+    let directory = own_keys()?;
+    fs::create_dir_all(&directory).ok()?;
+    let path = directory.join(format!("ajar-{id}.pub"));
+    write_new(&path, 0o644, public_text).ok()?;
+    Some(path)
+}
+
+/// Reads a secret key; asks for its password if it has one. `path` may be the directory that
+/// [`generate`] wrote to.
+pub fn load_secret(path: &Path) -> Result<SecretKey> {
+    let path = if path.is_dir() { path.join(SECRET_FILE) } else { path.to_path_buf() };
+    let wrong = |why: String| UsageError(format!("{}: {why}", path.display()));
+    let text = fs::read_to_string(&path).map_err(|error| wrong(error.to_string()))?;
+    let parse = || SecretKeyBox::from_string(&text);
+    if let Ok(key) = parse().and_then(SecretKeyBox::into_unencrypted_secret_key)
+        && !key.is_encrypted()
+    {
+        return Ok(key);
+    }
+    let secret = parse().map_err(|error| wrong(format!("not a minisign secret key: {error}")))?;
+    let password = password("Password of the signing key: ")?;
+    Ok(secret.into_secret_key(Some(password)).map_err(|error| wrong(error.to_string()))?)
+}
+
+/// The public key of a secret one, as a trusted key file's text would give it.
+pub fn public_id(secret: &SecretKey) -> Result<String> {
+    Ok(hex_id(PublicKey::from_secret_key(secret)?.keynum()))
+}
+
+/// The keys that bundles are verified with on this computer: those of `directory`, else the
+/// user's own and the device's.
+pub fn trusted(directory: Option<&Path>) -> Result<Vec<TrustedKey>> {
+    if let Some(directory) = directory {
+        return Ok(trusted_keys(directory)?);
+    }
+    let mut keys = Vec::new();
+    for directory in own_keys().into_iter().chain([PathBuf::from(DEVICE_KEYS)]) {
+        if directory.is_dir() {
+            keys.extend(trusted_keys(&directory)?);
+        }
+    }
+    Ok(keys)
+}
+
+/// `$XDG_CONFIG_HOME/ajar/trusted-keys.d`, or the same under `~/.config`.
+fn own_keys() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let config = set("XDG_CONFIG_HOME").or_else(|| Some(set("HOME")?.join(".config")))?;
+    Some(config.join("ajar/trusted-keys.d"))
+}
+
+fn new_password() -> Result<String> {
+    let first = password("New password for the signing key: ")?;
+    if std::env::var_os(PASSWORD_VARIABLE).is_none() && password("The same again: ")? != first {
+        return Err(UsageError("the two passwords differ".into()).into());
+    }
+    if first.is_empty() {
+        return Err(
+            UsageError("an empty password protects nothing; use --no-password to go without".into()).into()
+        );
+    }
+    Ok(first)
+}
+
+fn password(prompt: &str) -> Result<String> {
+    if let Ok(password) = std::env::var(PASSWORD_VARIABLE) {
+        return Ok(password);
+    }
+    if !std::io::stdin().is_terminal() {
+        let why = format!("the key has a password and nobody is there to type it: set {PASSWORD_VARIABLE}");
+        return Err(UsageError(why).into());
+    }
+    Ok(rpassword::prompt_password(prompt)?)
+}
+
+/// As minisign prints it: the eight bytes are a little-endian number.
+fn hex_id(keynum: &[u8]) -> String {
+    keynum.iter().rev().map(|byte| format!("{byte:02X}")).collect()
+}
+
+fn write_new(path: &Path, mode: u32, text: &str) -> Result<()> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
+    let mut file = file.with_context(|| path.display().to_string())?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).with_context(|| path.display().to_string())
+}

@@ -1,0 +1,108 @@
+//! Packing: a trained head becomes a signed bundle.
+
+use super::keys;
+use super::train::{THRESHOLD, Trained, VERIFICATION};
+use crate::bundle::format::{self, Pieces};
+use crate::bundle::manifest::{
+    BackboneSpec, COMPAT, Calibration, DecisionSpec, HeadSpec, InputSpec, Manifest, Part, Role,
+};
+use crate::bundle::sha256_hex;
+use crate::bundle::verify::UNTRUSTED_COMMENT;
+use anyhow::{Context, Result, bail};
+use minisign::SecretKey;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+const HEAD_NAME: &str = "head.f32";
+const BACKBONE_NAME: &str = "mobilenetv2-128-int8.onnx";
+
+/// The manifest and the parts' bytes of a newly trained model.
+pub fn describe(name: &str, seq: u64, trained: &Trained, backbone: &[u8]) -> (Manifest, Vec<Vec<u8>>) {
+    let report = &trained.report;
+    let validation = report.cross_validation.as_ref().map(|cv| &cv.evaluation);
+    let parts = [
+        (HEAD_NAME, Role::Head, trained.head.to_bytes()),
+        (BACKBONE_NAME, Role::Backbone, backbone.to_vec()),
+    ];
+    let manifest = Manifest {
+        format: 1,
+        requires: Vec::new(),
+        seq,
+        created: jiff::Timestamp::now().round(jiff::Unit::Second).unwrap_or_default().to_string(),
+        model: name.into(),
+        uuid: uuid::Uuid::new_v4().to_string(),
+        compat: COMPAT.into(),
+        min_ajard: env!("CARGO_PKG_VERSION").into(),
+        states: report.states.clone(),
+        input: InputSpec::default(),
+        head: HeadSpec { blocks: report.blocks.clone(), temperature: 1.0 },
+        decision: DecisionSpec { threshold: THRESHOLD, verification: VERIFICATION },
+        backbone: BackboneSpec { sha256: sha256_hex(backbone) },
+        calibration: Calibration {
+            dataset_sha256: trained.dataset_sha256.clone(),
+            pictures: report.pictures.clone(),
+            accuracy: validation.map_or(0.0, |v| v.accuracy as f32),
+            ece: validation.map_or(1.0, |v| v.ece as f32),
+            tool: concat!("ajar ", env!("CARGO_PKG_VERSION")).into(),
+        },
+        parts: parts
+            .iter()
+            .map(|(name, role, bytes)| Part {
+                name: (*name).into(),
+                size: bytes.len() as u64,
+                sha256: sha256_hex(bytes),
+                role: *role,
+            })
+            .collect(),
+    };
+    (manifest, parts.into_iter().map(|(.., bytes)| bytes).collect())
+}
+
+/// Signs the manifest and puts the bundle together.
+pub fn sign(manifest: &Manifest, parts: &[Vec<u8>], key: &SecretKey) -> Result<Vec<u8>> {
+    let bytes = toml::to_string(manifest).context("the manifest cannot be written")?.into_bytes();
+    // What is signed must be what a device will read.
+    if Manifest::parse(&bytes)? != *manifest {
+        bail!("the manifest does not read back as it was written");
+    }
+    let trusted_comment = manifest.trusted_comment(&sha256_hex(&bytes));
+    let untrusted_comment = UNTRUSTED_COMMENT.strip_prefix("untrusted comment: ");
+    let signature =
+        minisign::sign(None, key, bytes.as_slice(), Some(&trusted_comment), untrusted_comment)?.into_string();
+    let signature = signature.trim_end().to_string() + "\n";
+    let pieces = Pieces { signature: signature.as_bytes(), manifest: &bytes, body: &parts.concat() };
+    Ok(format::join(&pieces))
+}
+
+/// A sequence number that this key has not used: the clock's seconds, or one more than the last,
+/// which is remembered beside the key.
+pub fn next_seq(key_file: &Path, key: &SecretKey) -> Result<u64> {
+    let path = seq_file(key_file, key)?;
+    let last: u64 = match fs::read_to_string(&path) {
+        Ok(text) => text.trim().parse().with_context(|| format!("{}: not a number", path.display()))?,
+        Err(_) => 0,
+    };
+    let clock = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let seq = clock.max(last + 1);
+    write_whole(&path, format!("{seq}\n").as_bytes())?;
+    Ok(seq)
+}
+
+fn seq_file(key_file: &Path, key: &SecretKey) -> Result<PathBuf> {
+    let directory = if key_file.is_dir() { key_file } else { key_file.parent().unwrap_or(Path::new("")) };
+    Ok(directory.join(format!("{}.seq", keys::public_id(key)?)))
+}
+
+/// Replaces a file at once or not at all.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(".new");
+    let new = path.with_file_name(name);
+    let write = || {
+        fs::write(&new, bytes)
+            .and_then(|()| fs::File::open(&new)?.sync_all())
+            .and_then(|()| fs::rename(&new, path))
+    };
+    write().with_context(|| path.display().to_string())
+}

@@ -1,0 +1,204 @@
+//! The supervisor: keeps every camera's pipeline running and rebuilds it after any fault.
+//!
+//! A pipeline is never repaired: rebuilding takes a tenth of a second and leaks nothing, and an
+//! `rtspsrc` pipeline cannot start again after it was stopped.
+
+use super::backoff::Backoff;
+use super::events::Events;
+use super::mailbox::Mailbox;
+use super::notify::Heartbeat;
+use crate::board::Decoder;
+use crate::camera::{Capture, Pacing, Reader, Source};
+use crate::config::Codec;
+use crate::watch::crop::Region;
+use embassy_time::{Duration, Instant};
+use gstreamer::prelude::*;
+use gstreamer_app::AppSinkCallbacks;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+/// How often the supervisor looks at its cameras.
+const ROUND: std::time::Duration = std::time::Duration::from_millis(100);
+/// From the start of a pipeline to its first frame.
+const FIRST_FRAME_LIMIT: Duration = Duration::from_secs(15);
+/// Without a frame for this long a running camera is taken for stalled.
+const STALL_LIMIT: Duration = Duration::from_secs(5);
+const BACKOFF_FIRST: Duration = Duration::from_secs(1);
+const BACKOFF_LONGEST: Duration = Duration::from_secs(30);
+/// A camera that ran this long starts over with the shortest back-off.
+const GOOD_TIME: Duration = Duration::from_secs(60);
+
+/// What the supervisor needs to know of one camera.
+pub struct CameraPlan {
+    pub name: String,
+    pub source: Source,
+    pub codec: Codec,
+    pub decoder: Decoder,
+    /// The watches that look at it: their slot in the mailbox and their crop.
+    pub watches: Vec<(usize, Region)>,
+}
+
+pub struct Supervisor {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Supervisor {
+    pub fn start(
+        plans: Vec<CameraPlan>,
+        mailbox: Arc<Mailbox>,
+        events: Arc<Events>,
+        heartbeat: Heartbeat,
+    ) -> std::io::Result<Supervisor> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let thread = std::thread::Builder::new().name("cameras".into()).spawn(move || {
+            let mut cameras: Vec<Camera> =
+                plans.into_iter().map(|plan| Camera::new(plan, mailbox.clone(), events.clone())).collect();
+            while !stopped.load(Ordering::Relaxed) {
+                for camera in &mut cameras {
+                    camera.supervise(Instant::now());
+                }
+                heartbeat.beat();
+                std::thread::sleep(ROUND);
+            }
+        })?;
+        Ok(Supervisor { stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Camera {
+    plan: CameraPlan,
+    mailbox: Arc<Mailbox>,
+    events: Arc<Events>,
+    backoff: Backoff,
+    phase: Phase,
+}
+
+enum Phase {
+    /// Until it is built anew.
+    Waiting(Instant),
+    Running(Running),
+}
+
+struct Running {
+    capture: Capture,
+    since: Instant,
+    /// Arrival of the newest usable frame in microseconds, 0 before the first.
+    last_frame: Arc<AtomicU64>,
+    up: bool,
+}
+
+impl Camera {
+    fn new(plan: CameraPlan, mailbox: Arc<Mailbox>, events: Arc<Events>) -> Camera {
+        let backoff = Backoff::new(BACKOFF_FIRST, BACKOFF_LONGEST);
+        Camera { plan, mailbox, events, backoff, phase: Phase::Waiting(Instant::MIN) }
+    }
+
+    /// One round: start it if its time has come, or see whether it still runs.
+    fn supervise(&mut self, now: Instant) {
+        let outcome = match &mut self.phase {
+            Phase::Waiting(until) if now < *until => return,
+            Phase::Waiting(_) => self.start(now).map(|running| self.phase = Phase::Running(running)),
+            Phase::Running(running) => running.fault(now).map_or(Ok(()), Err),
+        };
+        if let Err(why) = outcome {
+            self.failed(now, &why);
+            return;
+        }
+        if let Phase::Running(running) = &mut self.phase {
+            let first_frame = running.last_frame.load(Ordering::Relaxed) > 0;
+            if first_frame && !running.up {
+                running.up = true;
+                log::info!("camera {}: up", self.plan.name);
+                self.events.camera(&self.plan.name, "up", None);
+            }
+            if running.up && now.saturating_duration_since(running.since) > GOOD_TIME {
+                self.backoff.reset();
+            }
+        }
+    }
+
+    fn failed(&mut self, now: Instant, why: &str) {
+        let wait = self.backoff.step();
+        log::warn!(
+            "camera {}: {why}; again in {:.1} s ({})",
+            self.plan.name,
+            wait.as_millis() as f32 / 1e3,
+            self.plan.source.redacted()
+        );
+        self.events.camera(&self.plan.name, "down", Some(why));
+        self.phase = Phase::Waiting(now.saturating_add(wait));
+    }
+
+    fn start(&self, now: Instant) -> Result<Running, String> {
+        let CameraPlan { source, codec, decoder, watches, .. } = &self.plan;
+        let capture = Capture::build(source, *codec, decoder, Pacing::RealTime).map_err(|e| e.to_string())?;
+        let last_frame = Arc::new(AtomicU64::new(0));
+        let mut reader = Reader::default();
+        let (mailbox, watches, stamp) = (self.mailbox.clone(), watches.clone(), last_frame.clone());
+        let mut complained = false;
+        let on_sample = move |sink: &gstreamer_app::AppSink| {
+            let sample = sink.pull_sample().map_err(|_| gstreamer::FlowError::Eos)?;
+            let now = Instant::now();
+            let read = reader.read(&sample, now, |frame, _| {
+                for &(watch, region) in &watches {
+                    mailbox.put(watch, frame, region);
+                }
+            });
+            match read {
+                Ok(()) => stamp.store(now.as_micros().max(1), Ordering::Relaxed),
+                Err(error) if !complained => {
+                    complained = true;
+                    log::warn!("a frame cannot be used: {error}");
+                }
+                Err(_) => {}
+            }
+            Ok(gstreamer::FlowSuccess::Ok)
+        };
+        capture.frames.set_callbacks(AppSinkCallbacks::builder().new_sample(on_sample).build());
+        capture.pipeline.set_state(gstreamer::State::Playing).map_err(|_| {
+            bus_error(&capture.pipeline).unwrap_or_else(|| "the pipeline does not start".into())
+        })?;
+        Ok(Running { capture, since: now, last_frame, up: false })
+    }
+}
+
+impl Running {
+    /// What is wrong with it, if anything.
+    fn fault(&self, now: Instant) -> Option<String> {
+        if let Some(error) = bus_error(&self.capture.pipeline) {
+            return Some(error);
+        }
+        let last = self.last_frame.load(Ordering::Relaxed);
+        let (since, limit, what) = match last {
+            0 => (self.since, FIRST_FRAME_LIMIT, "no first frame"),
+            micros => (Instant::from_micros(micros), STALL_LIMIT, "stalled: no frame"),
+        };
+        let age = now.saturating_duration_since(since);
+        (age > limit).then(|| format!("{what} for {} s", age.as_secs()))
+    }
+}
+
+/// The first error or end of stream that waits on the pipeline's bus.
+fn bus_error(pipeline: &gstreamer::Pipeline) -> Option<String> {
+    let bus = pipeline.bus()?;
+    while let Some(message) = bus.pop() {
+        match message.view() {
+            gstreamer::MessageView::Eos(_) => return Some("the stream ended".into()),
+            gstreamer::MessageView::Error(error) => return Some(error.error().to_string()),
+            _ => {}
+        }
+    }
+    None
+}

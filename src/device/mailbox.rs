@@ -1,0 +1,61 @@
+//! The mailbox: the newest crop of each watch, between the cameras' threads and the loop.
+
+use crate::watch::crop::{CropBuffer, Region};
+use crate::watch::frame::Frame;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// One watch's crop. A newer one replaces it, looked at or not.
+#[derive(Default)]
+struct Slot {
+    crop: Box<CropBuffer>,
+    fresh: bool,
+    replaced: u64,
+}
+
+pub struct Mailbox {
+    slots: Mutex<Vec<Slot>>,
+    arrived: Condvar,
+}
+
+impl Mailbox {
+    /// One slot for each watch, all memory allocated here.
+    pub fn new(watches: usize) -> Mailbox {
+        let slots = std::iter::repeat_with(Slot::default).take(watches).collect();
+        Mailbox { slots: Mutex::new(slots), arrived: Condvar::new() }
+    }
+
+    /// Cuts `region` out of the frame into the watch's slot.
+    pub fn put(&self, watch: usize, frame: &Frame, region: Region) {
+        let Some(rect) = region.pixels(frame.width, frame.height) else { return };
+        let mut slots = self.lock();
+        let slot = &mut slots[watch];
+        slot.crop.copy_from(frame, rect);
+        slot.replaced += u64::from(slot.fresh);
+        slot.fresh = true;
+        self.arrived.notify_one();
+    }
+
+    /// Waits until a crop is there, at most for `limit`.
+    pub fn wait(&self, limit: Duration) {
+        let empty = |slots: &mut Vec<Slot>| !slots.iter().any(|slot| slot.fresh);
+        drop(self.arrived.wait_timeout_while(self.lock(), limit, empty));
+    }
+
+    /// Hands the watch's crop to `look` if a new one has arrived.
+    pub fn take<T>(&self, watch: usize, look: impl FnOnce(&CropBuffer) -> T) -> Option<T> {
+        let mut slots = self.lock();
+        let slot = &mut slots[watch];
+        std::mem::take(&mut slot.fresh).then(|| look(&slot.crop))
+    }
+
+    /// Crops that were replaced before the loop came to them, since the start.
+    pub fn replaced(&self) -> u64 {
+        self.lock().iter().map(|slot| slot.replaced).sum()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Slot>> {
+        // A panic elsewhere leaves at worst a half-copied crop.
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,187 @@
+//! `ajard`: the device service.
+//!
+//! ```text
+//! cameras   keep the pipelines running      \
+//! mailbox   the newest crop of each watch    > threads of GStreamer and the supervisor
+//! run       the loop over all watches       main thread
+//! models    what the watches classify with
+//! report    what is said of a watch; events, mqtt, gpio say it
+//! notify    systemd and its watchdog
+//! ```
+
+mod backoff;
+mod cameras;
+pub mod events;
+mod gpio;
+pub mod mailbox;
+mod models;
+mod mqtt;
+mod notify;
+mod report;
+pub mod run;
+
+use crate::board::Board;
+use crate::bundle::store::Store;
+use crate::bundle::verify::trusted_keys;
+use crate::camera::{Capture, Pacing, Source};
+use crate::config::Config;
+use crate::exit::UsageError;
+use anyhow::{Context, Result, anyhow};
+use cameras::{CameraPlan, Supervisor};
+use embassy_time::Instant;
+use events::Events;
+use gpio::Gpio;
+use mailbox::Mailbox;
+use models::Models;
+use mqtt::{Broker, Mqtt};
+use notify::{Heartbeat, Watchdog};
+use run::{Loop, Outputs, Runner};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// Runs the service until SIGTERM or SIGINT.
+pub fn run(config: &Config, events: Events) -> Result<()> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+        signal_hook::flag::register(signal, stop.clone()).context("signals")?;
+    }
+    let board = board(config)?;
+    let mut models = load_models(config);
+    let mut runners = run::runners(config, &models, Instant::now());
+    check_gpio_states(config, &runners)?;
+    let gpio = Gpio::open(config, &board, |model, camera| {
+        let index = runners.iter().position(|r| r.report.model == model && r.report.camera == camera)?;
+        let states = runners[index].states();
+        (!states.is_empty()).then(|| (index, states.to_vec()))
+    })?;
+    let (camera_beat, mqtt_beat) = (Heartbeat::default(), Heartbeat::default());
+    let mut beats = vec![camera_beat.clone()];
+    let mqtt = start_mqtt(config, &mut runners, mqtt_beat.clone())?;
+    if mqtt.is_some() {
+        beats.push(mqtt_beat);
+    }
+    let events = Arc::new(events);
+    let mailbox = Arc::new(Mailbox::new(runners.len()));
+    let plans = camera_plans(config, &board);
+    let status = format!("{} watches on {} cameras", runners.len(), plans.len());
+    let supervisor = Supervisor::start(plans, mailbox.clone(), events.clone(), camera_beat)?;
+    let mut service = Loop::new(runners, mailbox, Outputs { events, mqtt, gpio });
+    let mut watchdog = Watchdog::new(beats, Instant::now());
+    log::info!("ready: {status}");
+    notify::ready(&status);
+    service.run(&mut models, &mut watchdog, &stop);
+    log::info!("stopping; {} crops were replaced by newer ones", service.mailbox.replaced());
+    notify::stopping();
+    drop(supervisor);
+    Ok(())
+}
+
+/// What `ajard check` found, line by line. `Err`: a model that would not run.
+pub fn check(config: &Config) -> Result<Vec<String>> {
+    let board = board(config)?;
+    let mut lines = vec![format!("board: {}", board.name)];
+    for plan in camera_plans(config, &board) {
+        Capture::build(&plan.source, plan.codec, &plan.decoder, Pacing::RealTime)
+            .with_context(|| format!("camera {}", plan.name))?;
+        lines.push(format!("camera {}: {}", plan.name, plan.source.redacted()));
+    }
+    let models = load_models(config);
+    let runners = run::runners(config, &models, Instant::now());
+    check_gpio_states(config, &runners)?;
+    for (name, installed) in &models.by_name {
+        let installed = installed.as_ref().map_err(|why| anyhow!("model {name}: {why}"))?;
+        let states = installed.model.manifest.states.join(", ");
+        lines.push(format!("model {name}: {states} (bundle {})", installed.id));
+    }
+    for (model, camera) in config.watches() {
+        lines.push(format!("watch: {model} on {camera}"));
+    }
+    Ok(lines)
+}
+
+fn board(config: &Config) -> Result<Board> {
+    Board::named(&config.device.board).map_err(|why| UsageError(format!("device.board: {why}")).into())
+}
+
+fn load_models(config: &Config) -> Models {
+    let keys = trusted_keys(&config.device.trusted_keys).unwrap_or_else(|refusal| {
+        log::error!("trusted keys: {refusal}");
+        Vec::new()
+    });
+    let names = config.classification.custom.keys().map(String::as_str);
+    let models = Models::load(names, &Store::new(&config.device.store), &keys);
+    for (name, installed) in &models.by_name {
+        match installed {
+            Ok(installed) => log::info!("model {name}: bundle {}", installed.id),
+            Err(why) => log::error!("model {name}: {why}"),
+        }
+    }
+    models
+}
+
+/// A line that waits for a state its model does not have is a mistake in the configuration.
+fn check_gpio_states(config: &Config, runners: &[Runner]) -> Result<(), UsageError> {
+    for (i, line) in config.gpio.lines.iter().enumerate() {
+        let states = runners.iter().find(|r| r.report.model == line.model).map_or(&[][..], Runner::states);
+        if !states.is_empty() && !states.contains(&line.state) {
+            let (model, state, states) = (&line.model, &line.state, states.join(", "));
+            let why =
+                format!("gpio.lines[{i}].state: the model {model} has no state {state:?}, only {states}");
+            return Err(UsageError(why));
+        }
+    }
+    Ok(())
+}
+
+/// Every camera that some watch looks at.
+fn camera_plans(config: &Config, board: &Board) -> Vec<CameraPlan> {
+    let watches: Vec<_> = config.watches().collect();
+    let plan = |(name, camera): (&String, &crate::config::CameraConfig)| {
+        let mine = watches.iter().enumerate().filter(|(_, (_, watched))| watched == name);
+        let watches: Vec<_> =
+            mine.filter_map(|(i, (model, camera))| Some((i, config.region(model, camera)?))).collect();
+        let source = Source::parse(&camera.source);
+        let (name, codec, decoder) = (name.clone(), camera.codec, board.decoder.clone());
+        (!watches.is_empty()).then_some(CameraPlan { name, source, codec, decoder, watches })
+    };
+    config.cameras.iter().filter_map(plan).collect()
+}
+
+fn start_mqtt(config: &Config, runners: &mut [Runner], heartbeat: Heartbeat) -> Result<Option<Mqtt>> {
+    let Some(mqtt) = &config.mqtt else { return Ok(None) };
+    let id = device_id(config);
+    let login = match (&mqtt.user, &mqtt.password_file) {
+        (Some(user), Some(path)) => {
+            let password = std::fs::read_to_string(path)
+                .map_err(|error| UsageError(format!("mqtt.password_file: {}: {error}", path.display())))?;
+            Some((user.clone(), password.trim_end_matches(['\r', '\n']).to_string()))
+        }
+        (user, _) => user.as_ref().map(|user| (user.clone(), String::new())),
+    };
+    let broker = Broker {
+        host: mqtt.host.clone(),
+        port: mqtt.port,
+        client_id: mqtt.client_id.clone().unwrap_or_else(|| format!("ajar-{id}")),
+        login,
+    };
+    let base = format!("{}/{id}", mqtt.topic_prefix);
+    let mut rows = Vec::new();
+    for runner in runners {
+        runner.set_topics(Mqtt::topic(rows.len()), Mqtt::topic(rows.len() + 1));
+        let watch = format!("{base}/{}/{}", runner.report.camera, runner.report.model);
+        let topics = [format!("{watch}/state"), format!("{watch}/attributes")];
+        rows.extend(topics.into_iter().zip(runner.payloads()));
+    }
+    Mqtt::start(broker, format!("{base}/availability"), rows, heartbeat).map(Some).context("mqtt")
+}
+
+/// The device's name in topics: from the configuration, else the host's.
+fn device_id(config: &Config) -> String {
+    let host = || {
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' };
+        let host: String = host.trim().chars().map(plain).collect();
+        if host.is_empty() { "device".into() } else { host }
+    };
+    config.device.id.clone().unwrap_or_else(host)
+}

@@ -1,0 +1,66 @@
+//! The report: what a device says of a watch, the same in every output.
+
+use crate::watch::decision::{Change, Unknown, Verdict};
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// What is published of one watch. Also the JSON attributes on MQTT.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// When it became so, by the wall clock.
+    pub time: Timestamp,
+    pub model: String,
+    pub camera: String,
+    pub state: String,
+    /// Why the state is `unknown`.
+    pub reason: Option<&'static str>,
+    pub previous: String,
+    /// Of the attempt that decided.
+    pub probability: f32,
+    /// Counts the changes of this watch since the program started.
+    pub sequence: u64,
+    /// Id of the bundle that decided.
+    pub bundle: Option<String>,
+}
+
+impl Report {
+    /// What is said before anything is known.
+    pub fn first(model: &str, camera: &str, bundle: Option<String>, why: &'static str) -> Report {
+        Report {
+            time: super::events::now(),
+            model: model.into(),
+            camera: camera.into(),
+            state: UNKNOWN.into(),
+            reason: Some(why),
+            previous: UNKNOWN.into(),
+            probability: 0.0,
+            sequence: 0,
+            bundle,
+        }
+    }
+
+    /// Takes in a change.
+    pub fn update(&mut self, change: &Change, states: &[String]) {
+        self.time = super::events::now();
+        self.previous = state_name(change.from, states).into();
+        self.state = state_name(change.to, states).into();
+        self.reason = match change.to {
+            Verdict::Unknown(why) => Some(why.name()),
+            Verdict::State(_) => None,
+        };
+        self.probability = change.probability;
+        self.sequence = change.sequence;
+    }
+}
+
+pub const UNKNOWN: &str = "unknown";
+/// Reason of a watch whose model is not installed, or was refused.
+pub const NO_MODEL: &str = "no_model";
+pub const STARTING: &str = Unknown::Starting.name();
+
+pub fn state_name(verdict: Verdict, states: &[String]) -> &str {
+    match verdict {
+        Verdict::State(state) => states.get(usize::from(state)).map_or(UNKNOWN, String::as_str),
+        Verdict::Unknown(_) => UNKNOWN,
+    }
+}

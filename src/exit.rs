@@ -1,0 +1,16 @@
+//! How both programs end: 0 done, 1 refused or failed, 2 a mistake in what the user asked for.
+
+use std::process::ExitCode;
+
+/// A mistake in the command line, the configuration or the files it names; mending it is the
+/// user's to do.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct UsageError(pub String);
+
+/// Prints the error, if there is one, and picks the exit code.
+pub fn code(result: anyhow::Result<()>) -> ExitCode {
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    eprintln!("error: {error:#}");
+    ExitCode::from(if error.is::<UsageError>() { 2 } else { 1 })
+}

@@ -1,0 +1,266 @@
+//! The decision: from attempts to a published state.
+//!
+//! A state is published after `verification` attempts in a row that agree on it, each at or above
+//! the threshold. An attempt below the threshold counts as `ambiguous`, which is verified the same
+//! way and published as `unknown`: it breaks every other row. Without frames the state goes
+//! stale.
+
+use embassy_time::{Duration, Instant};
+
+/// Most states a model may have.
+pub const MAX_STATES: usize = 16;
+
+/// The probability of each state, in the model's order; they add up to 1.
+pub type Probabilities = heapless::Vec<f32, MAX_STATES>;
+
+/// Why a watch will not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unknown {
+    /// Nothing has been verified yet.
+    Starting,
+    /// The attempts stay below the threshold.
+    Ambiguous,
+    /// No usable frame for too long.
+    Stale,
+}
+
+impl Unknown {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Unknown::Starting => "starting",
+            Unknown::Ambiguous => "ambiguous",
+            Unknown::Stale => "stale",
+        }
+    }
+}
+
+/// What is said of the thing: a state by its index in the model, or that it is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    State(u8),
+    Unknown(Unknown),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct DecisionSettings {
+    /// Least probability that counts for a state, 0..=1.
+    pub threshold: f32,
+    /// Agreeing attempts in a row before a verdict is published, at least 1.
+    pub verification: u8,
+    /// Time without a usable frame after which the state is `unknown`.
+    pub stale_after: Duration,
+}
+
+/// What one attempt meant.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Vote {
+    pub verdict: Verdict,
+    /// The largest probability; 0 if the probabilities were not finite.
+    pub probability: f32,
+    /// How many attempts in a row now agree on `verdict`, this one included.
+    pub agreeing: u8,
+}
+
+/// A newly published verdict.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Change {
+    pub at: Instant,
+    /// Counts the changes of this watch since the program started, from 1.
+    pub sequence: u64,
+    pub from: Verdict,
+    pub to: Verdict,
+    /// Of the attempt that decided; 0 for `stale`.
+    pub probability: f32,
+}
+
+#[derive(Debug)]
+pub struct Decision {
+    settings: DecisionSettings,
+    published: Verdict,
+    candidate: Option<Verdict>,
+    agreeing: u8,
+    sequence: u64,
+    last_frame: Instant,
+}
+
+impl Decision {
+    /// Starts as `unknown`, with the time for the first frame running from `now`.
+    pub fn new(settings: DecisionSettings, now: Instant) -> Decision {
+        Decision {
+            settings,
+            published: Verdict::Unknown(Unknown::Starting),
+            candidate: None,
+            agreeing: 0,
+            sequence: 0,
+            last_frame: now,
+        }
+    }
+
+    pub fn published(&self) -> Verdict {
+        self.published
+    }
+
+    /// Whether more attempts are needed soon: something else than what is published has been
+    /// seen, or nothing has been verified since the start or the last stale time.
+    pub fn pending(&self) -> bool {
+        let unverified = matches!(self.published, Verdict::Unknown(Unknown::Starting | Unknown::Stale));
+        unverified || self.candidate.is_some_and(|candidate| candidate != self.published)
+    }
+
+    /// A usable frame arrived.
+    pub fn frame(&mut self, arrival: Instant) {
+        self.last_frame = self.last_frame.max(arrival);
+    }
+
+    /// Counts one attempt.
+    pub fn attempt(&mut self, now: Instant, probabilities: &Probabilities) -> (Vote, Option<Change>) {
+        let (verdict, probability) = self.judge(probabilities);
+        if self.candidate == Some(verdict) {
+            self.agreeing = self.agreeing.saturating_add(1);
+        } else {
+            self.candidate = Some(verdict);
+            self.agreeing = 1;
+        }
+        let vote = Vote { verdict, probability, agreeing: self.agreeing };
+        let verified = self.agreeing >= self.settings.verification && verdict != self.published;
+        (vote, verified.then(|| self.publish(now, verdict, probability)))
+    }
+
+    /// To be called on every pass of the loop, frame or no frame.
+    pub fn pass(&mut self, now: Instant) -> Option<Change> {
+        let stale = Verdict::Unknown(Unknown::Stale);
+        let age = now.saturating_duration_since(self.last_frame);
+        if age < self.settings.stale_after || self.published == stale {
+            return None;
+        }
+        self.candidate = None;
+        self.agreeing = 0;
+        Some(self.publish(now, stale, 0.0))
+    }
+
+    fn judge(&self, probabilities: &Probabilities) -> (Verdict, f32) {
+        let ambiguous = Verdict::Unknown(Unknown::Ambiguous);
+        if probabilities.is_empty() || !probabilities.iter().all(|p| p.is_finite()) {
+            return (ambiguous, 0.0);
+        }
+        let mut best = 0;
+        for (state, &probability) in probabilities.iter().enumerate() {
+            if probability > probabilities[best] {
+                best = state;
+            }
+        }
+        let probability = probabilities[best];
+        if probability >= self.settings.threshold {
+            (Verdict::State(best as u8), probability)
+        } else {
+            (ambiguous, probability)
+        }
+    }
+
+    fn publish(&mut self, now: Instant, to: Verdict, probability: f32) -> Change {
+        let from = core::mem::replace(&mut self.published, to);
+        self.sequence += 1;
+        Change { at: now, sequence: self.sequence, from, to, probability }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SETTINGS: DecisionSettings =
+        DecisionSettings { threshold: 0.8, verification: 3, stale_after: Duration::from_secs(15) };
+
+    fn at(seconds: u64) -> Instant {
+        Instant::from_secs(1000 + seconds)
+    }
+
+    /// Probability of state 0 and the rest to state 1.
+    fn p(first: f32) -> Probabilities {
+        Probabilities::from_slice(&[first, 1.0 - first]).unwrap()
+    }
+
+    /// Feeds one attempt a second; lists (second, verdict) of the changes.
+    fn run(attempts: &[f32]) -> Vec<(u64, Verdict)> {
+        let mut decision = Decision::new(SETTINGS, at(0));
+        let mut changes = Vec::new();
+        for (second, &first) in attempts.iter().enumerate() {
+            let now = at(second as u64);
+            decision.frame(now);
+            let (_, change) = decision.attempt(now, &p(first));
+            changes.extend(change.map(|change| (second as u64, change.to)));
+            assert_eq!(decision.pass(now), None);
+        }
+        changes
+    }
+
+    const OPEN: Verdict = Verdict::State(0);
+    const CLOSED: Verdict = Verdict::State(1);
+    const AMBIGUOUS: Verdict = Verdict::Unknown(Unknown::Ambiguous);
+
+    #[test]
+    fn table() {
+        // Three agreeing attempts publish, once.
+        assert_eq!(run(&[0.9, 0.9, 0.9, 0.9, 0.9]), [(2, OPEN)]);
+        // The threshold itself counts.
+        assert_eq!(run(&[0.8, 0.8, 0.8]), [(2, OPEN)]);
+        // One below the threshold starts the row again.
+        assert_eq!(run(&[0.9, 0.9, 0.7, 0.9, 0.9]), []);
+        assert_eq!(run(&[0.9, 0.9, 0.7, 0.9, 0.9, 0.9]), [(5, OPEN)]);
+        // So does one of another state, and a blip changes nothing.
+        assert_eq!(run(&[0.9, 0.9, 0.9, 0.1, 0.9, 0.1, 0.1, 0.9, 0.1]), [(2, OPEN)]);
+        assert_eq!(run(&[0.9, 0.9, 0.9, 0.1, 0.1, 0.1]), [(2, OPEN), (5, CLOSED)]);
+        // Doubt is verified like a state.
+        assert_eq!(run(&[0.9, 0.9, 0.9, 0.6, 0.5, 0.4]), [(2, OPEN), (5, AMBIGUOUS)]);
+        assert_eq!(run(&[0.9, 0.9, 0.9, 0.6, 0.5, 0.9]), [(2, OPEN)]);
+        // What is not a number is no evidence.
+        assert_eq!(run(&[f32::NAN, f32::NAN, f32::NAN]), [(2, AMBIGUOUS)]);
+        assert_eq!(run(&[0.9, f32::INFINITY, 0.9, 0.9]), []);
+    }
+
+    #[test]
+    fn stale_once_and_back_only_by_new_evidence() {
+        let mut decision = Decision::new(SETTINGS, at(0));
+        for second in 0..3 {
+            decision.frame(at(second));
+            decision.attempt(at(second), &p(0.9));
+        }
+        assert_eq!(decision.published(), OPEN);
+        assert!(!decision.pending());
+        assert_eq!(decision.pass(at(16)), None);
+        let change = decision.pass(at(17)).expect("15 s after the frame of second 2");
+        let stale = Verdict::Unknown(Unknown::Stale);
+        assert_eq!((change.from, change.to, change.sequence), (OPEN, stale, 2));
+        assert_eq!(decision.pass(at(40)), None);
+        assert!(decision.pending());
+        decision.frame(at(41));
+        for second in 41..43 {
+            assert_eq!(decision.attempt(at(second), &p(0.9)).1, None);
+        }
+        assert_eq!(decision.attempt(at(43), &p(0.9)).1.map(|c| c.to), Some(OPEN));
+    }
+
+    #[test]
+    fn a_camera_that_never_comes_is_stale_too() {
+        let mut decision = Decision::new(SETTINGS, at(0));
+        assert_eq!(decision.pass(at(14)), None);
+        assert!(decision.pass(at(15)).is_some());
+    }
+
+    #[test]
+    fn votes_tell_how_far_verification_is() {
+        let mut decision = Decision::new(SETTINGS, at(0));
+        let agreeing = [0.9, 0.9, 0.2, 0.5].map(|first| decision.attempt(at(0), &p(first)).0.agreeing);
+        assert_eq!(agreeing, [1, 2, 1, 1]);
+        assert!(decision.pending());
+    }
+
+    #[test]
+    fn time_that_runs_back_is_harmless() {
+        let mut decision = Decision::new(SETTINGS, at(10));
+        decision.frame(at(0));
+        assert_eq!(decision.pass(at(0)), None);
+        assert_eq!(decision.pass(at(24)), None);
+        assert!(decision.pass(Instant::MAX).is_some());
+    }
+}

@@ -1,0 +1,57 @@
+//! A watch: one model on one camera, from frame to change.
+//!
+//! ```text
+//! frame -> crop -> motion -> gate -> (engine) -> decision -> change
+//! ```
+//!
+//! The centre of the product. Plain data, time passed in, sizes fixed by the constants of each
+//! file. The engine is the caller's: between [`Watch::see`], which says whether to look, and
+//! [`Watch::conclude`], which takes the probabilities.
+
+pub mod crop;
+pub mod decision;
+pub mod frame;
+pub mod gate;
+pub mod motion;
+
+use crop::CropBuffer;
+use decision::{Change, Decision, DecisionSettings, Probabilities, Verdict, Vote};
+use embassy_time::Instant;
+use gate::{Gate, GateSettings, Reason};
+use motion::Motion;
+
+pub struct Watch {
+    motion: Motion,
+    gate: Gate,
+    decision: Decision,
+}
+
+impl Watch {
+    pub fn new(gate: GateSettings, decision: DecisionSettings, now: Instant) -> Watch {
+        let motion = Motion::default();
+        Watch { motion, gate: Gate::new(gate), decision: Decision::new(decision, now) }
+    }
+
+    pub fn published(&self) -> Verdict {
+        self.decision.published()
+    }
+
+    /// Takes in a crop that just arrived. `Some` asks the caller to classify it.
+    pub fn see(&mut self, now: Instant, crop: &CropBuffer) -> Option<Reason> {
+        self.decision.frame(crop.arrival());
+        let moving = self.motion.update(now, crop);
+        self.gate.ask(now, moving, self.decision.pending())
+    }
+
+    /// Takes in the probabilities of the crop it asked for.
+    pub fn conclude(&mut self, now: Instant, probabilities: &Probabilities) -> (Vote, Option<Change>) {
+        self.decision.attempt(now, probabilities)
+    }
+
+    /// To be called on every pass of the loop, frame or no frame: staleness is decided here.
+    pub fn pass(&mut self, now: Instant) -> Option<Change> {
+        let change = self.decision.pass(now)?;
+        self.gate.restart();
+        Some(change)
+    }
+}
