@@ -140,7 +140,8 @@ fn camera_plans(config: &Config, board: &Board) -> Vec<CameraPlan> {
         let mine = watches.iter().enumerate().filter(|(_, (_, watched))| watched == name);
         let watches: Vec<_> =
             mine.filter_map(|(i, (model, camera))| Some((i, config.region(model, camera)?))).collect();
-        let source = Source::parse(&camera.source);
+        // A board's own cameras go by their kind: `source = "csi"`.
+        let source = Source::parse(board.camera.get(&camera.source).unwrap_or(&camera.source));
         let (name, codec, decoder) = (name.clone(), camera.codec, board.decoder.clone());
         (!watches.is_empty()).then_some(CameraPlan { name, source, codec, decoder, watches })
     };

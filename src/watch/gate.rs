@@ -71,7 +71,7 @@ impl Gate {
     /// `pending`: the decision waits for more attempts.
     pub fn ask(&mut self, now: Instant, moving: bool, pending: bool) -> Option<Reason> {
         if moving && self.settings.motion {
-            self.last_motion = Some(now);
+            self.last_motion = self.last_motion.max(Some(now));
         }
         if !pending {
             self.rechecks = 0;
