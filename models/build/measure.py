@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from pictures import LOOKS, Crop
+from pictures import Crop
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,9 @@ def compare(float_file: Path, int8_file: Path, crops: list[Crop]) -> list[Closen
     """One line of the model card's table for each feature."""
     exact, rounded = run(float_file, crops), run(int8_file, crops)
     looks = np.array([crop.look for crop in crops])
-    groups = {"all": looks != ""} | {look: looks == look for look in dict.fromkeys(LOOKS)}
+    groups = {look: looks == look for look in dict.fromkeys(looks)}
+    if len(groups) > 1:
+        groups["all"] = looks != ""
     lines = []
     for feature, a in exact.items():
         b, centre = rounded[feature], a.mean(axis=0)

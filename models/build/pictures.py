@@ -24,7 +24,7 @@ SMALLEST_CROP = 96  # pixels
 CROPS_PER_PICTURE = {"calibrate": 7, "held-out": 8}
 
 # Every fourth crop is made grey and every fourth one dark: cameras see in infrared, and at dusk.
-PLAIN, GREY, DARK = "plain", "grey", "dark"
+PLAIN, GREY, DARK, WHOLE = "plain", "grey", "dark", "whole"
 LOOKS = [PLAIN, GREY, PLAIN, DARK]
 
 
@@ -58,6 +58,19 @@ def read_crops(list_file: Path, packages: Path, use: str) -> list[Crop]:
             raise ValueError(f"{path}: sha256 is {digest}, expected {row['sha256']}; is the package another version?")
         crops += crops_of(path, f"{row['package']}/{row['path']}", CROPS_PER_PICTURE[use])
     return crops
+
+
+def whole_pictures(crops: list[Crop], packages: Path) -> list[Crop]:
+    """The pictures that crops came from, each whole: its largest centred square."""
+    whole = []
+    for name in dict.fromkeys(crop.picture for crop in crops):
+        with Image.open(packages / name) as opened:
+            picture = opened.convert("RGB")
+        side = min(picture.size)
+        left, top = (picture.width - side) // 2, (picture.height - side) // 2
+        square = picture.crop((left, top, left + side, top + side)).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+        whole.append(Crop(name, WHOLE, np.asarray(square, dtype=np.uint8)))
+    return whole
 
 
 def crops_of(path: Path, name: str, count: int) -> list[Crop]:

@@ -22,7 +22,7 @@ pub mod keys;
 pub mod logistic;
 pub mod pack;
 pub mod picture;
-mod timeline;
+pub mod timeline;
 mod train;
 
 /// The backbone that every model of this version is trained on (see models/README.md).

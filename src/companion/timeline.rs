@@ -59,6 +59,11 @@ impl Timeline {
         Ok(Timeline(rows))
     }
 
+    /// State, start and end in seconds of every row, transitions included.
+    pub fn rows(&self) -> impl Iterator<Item = (&str, f64, f64)> {
+        self.0.iter().map(|row| (row.state.as_str(), row.start, row.end))
+    }
+
     /// The state at this many seconds; `None` in a transition or outside all rows.
     pub fn state(&self, seconds: f64) -> Option<&str> {
         let row = self.0.iter().find(|row| (row.start..row.end).contains(&seconds))?;

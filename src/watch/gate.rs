@@ -12,6 +12,9 @@ pub const MOTION_PERIOD: Duration = Duration::from_secs(1);
 pub const SETTLE: Duration = Duration::from_millis(1000);
 /// Time between looks while a change is pending.
 pub const RECHECK_PERIOD: Duration = Duration::from_millis(500);
+/// Frames do not arrive to the millisecond: a re-check this much early is better than one a whole
+/// frame late.
+const RECHECK_SLACK: Duration = Duration::from_millis(50);
 /// Looks in a row that a pending change may ask for; then only motion, the interval or a
 /// command open the gate.
 pub const RECHECK_LIMIT: u8 = 20;
@@ -92,7 +95,8 @@ impl Gate {
         };
         let since_look = now.saturating_duration_since(last_look);
         if pending && self.rechecks < RECHECK_LIMIT {
-            return (since_look >= RECHECK_PERIOD).then_some(Reason::Verification);
+            let due = since_look.as_ticks() + RECHECK_SLACK.as_ticks() >= RECHECK_PERIOD.as_ticks();
+            return due.then_some(Reason::Verification);
         }
         // Once more after the motion has ended: only then are things where they stay.
         let settled_unseen = |motion: Instant| {
