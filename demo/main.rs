@@ -50,7 +50,14 @@ fn main() -> Result<()> {
     }
     run(ajar().args(["key", "new", "--no-password", "--out"]).arg(&keys))?;
     let train = ["train", "--name", "zone"];
-    run(ajar().args(train).arg("--dataset").arg(&examples).arg("--key").arg(&keys).arg("--out").arg(&bundle))?;
+    run(ajar()
+        .args(train)
+        .arg("--dataset")
+        .arg(&examples)
+        .arg("--key")
+        .arg(&keys)
+        .arg("--out")
+        .arg(&bundle))?;
     run(ajar().arg("deploy").arg("--store").arg(&store).arg(&bundle))?;
 
     step("watching the rest live: RTSP camera, Mosquitto, ajard");
@@ -137,7 +144,8 @@ fn usage(pid: u32) -> Result<(f64, f64)> {
     let (user, system) = (ticks(11).context("utime")?, ticks(12).context("stime")?);
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let rss = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let rss_kb = rss.and_then(|text| text.trim().strip_suffix(" kB")?.parse::<f64>().ok()).context("VmRSS")?;
+    let rss_kb =
+        rss.and_then(|text| text.trim().strip_suffix(" kB")?.parse::<f64>().ok()).context("VmRSS")?;
     // Linux counts in hundredths of a second for everyone who reads /proc.
     Ok(((user + system) * 10.0, rss_kb * 1024.0 / 1e6))
 }

@@ -28,7 +28,10 @@ pub fn svg(truth: &[Stretch], report: &Report, outcome: &Outcome, split: f64, en
         bar(84.0, &p.state, p.clip, until);
     }
     let (top, height) = (130.0, 90.0);
-    body += &format!("<rect x='{LEFT}' y='{top}' width='{}' height='{height}' fill='none' stroke='#999'/>\n", WIDTH - LEFT - 20.0);
+    body += &format!(
+        "<rect x='{LEFT}' y='{top}' width='{}' height='{height}' fill='none' stroke='#999'/>\n",
+        WIDTH - LEFT - 20.0
+    );
     for &(time, probability) in &outcome.live.attempts {
         let second = outcome.clip_second(time, split);
         let y = top + height * (1.0 - probability);

@@ -112,7 +112,9 @@ pub fn compare(truth: &[Stretch], outcome: &Outcome, split: f64, end: f64) -> Re
     for change in &changes {
         // Up to the start of the next true state it may still come.
         let until = changes.iter().find(|next| next.start > change.start).map_or(end, |next| next.start);
-        let found = published.iter_mut().find(|p| p.state == change.state && (change.start - 1.0..until).contains(&p.clip) && p.latency.is_none());
+        let found = published.iter_mut().find(|p| {
+            p.state == change.state && (change.start - 1.0..until).contains(&p.clip) && p.latency.is_none()
+        });
         match found {
             Some(found) => found.latency = Some(found.clip - change.start.max(split)),
             None => missed.push(change.clone()),
@@ -154,8 +156,15 @@ impl Report {
         for row in &self.missed {
             text += &format!("{:7.1} s   missed: {} until {:.1} s\n", row.start, row.state, row.end);
         }
-        let wrong = self.published.iter().filter(|p| !["unknown", "transition", &p.state].contains(&p.truth.as_str())).count();
-        text += &format!("{wrong} of them were not what a person saw at that moment; {} changes were missed\n", self.missed.len());
+        let wrong = self
+            .published
+            .iter()
+            .filter(|p| !["unknown", "transition", &p.state].contains(&p.truth.as_str()))
+            .count();
+        text += &format!(
+            "{wrong} of them were not what a person saw at that moment; {} changes were missed\n",
+            self.missed.len()
+        );
         text += "latency counts from the moment the new state is complete; verification (3 agreeing looks) is in it,\n";
         text += "and every tenth of a second of it counts as disagreement";
         text

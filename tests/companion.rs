@@ -23,7 +23,8 @@ use cli::Sandbox;
 /// Subcommands in the help text of `ajar` or one of its subcommands.
 fn subcommands(help: &str) -> Vec<String> {
     let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1);
-    let names = commands.take_while(|line| !line.is_empty()).filter_map(|line| line.split_whitespace().next());
+    let names =
+        commands.take_while(|line| !line.is_empty()).filter_map(|line| line.split_whitespace().next());
     names.filter(|name| *name != "help").map(String::from).collect()
 }
 
@@ -75,7 +76,10 @@ fn what_cannot_be_parsed_is_the_users_mistake() {
         ("cut --source x --crop=-1,0,1,1 --every 1 --out o", "none below 0"),
         ("cut --source x --crop 0,0,1,1 --every 0 --out o", "want a number of seconds above 0"),
         ("cut --source x --crop 0,0,1,1 --every nan --out o", "want a number of seconds above 0"),
-        ("cut --source x --crop 0,0,1,1 --every 1 --out o --codec h266", "[possible values: h264, h265, mjpeg]"),
+        (
+            "cut --source x --crop 0,0,1,1 --every 1 --out o --codec h266",
+            "[possible values: h264, h265, mjpeg]",
+        ),
     ];
     let sandbox = Sandbox::new();
     for (line, says) in cases {
@@ -89,6 +93,8 @@ fn what_cannot_be_parsed_is_the_users_mistake() {
 fn a_start_that_is_no_time_is_the_users_mistake() {
     let sandbox = Sandbox::new();
     for from in ["nan", "inf", "-1"] {
-        sandbox.ajar_line(&format!("cut --source x --crop 0,0,1,1 --every 1 --out o --from={from}")).expect_error(2, "--from");
+        sandbox
+            .ajar_line(&format!("cut --source x --crop 0,0,1,1 --every 1 --out o --from={from}"))
+            .expect_error(2, "--from");
     }
 }

@@ -121,8 +121,8 @@ impl Cut {
 
 /// `x1,y1,x2,y2`.
 pub fn parse_crop(text: &str) -> Result<[f64; 4], String> {
-    let edges: Vec<f64> = text.split(',').filter_map(|edge| edge.trim().parse().ok()).collect();
-    let crop: [f64; 4] = edges.try_into().map_err(|_| "want x1,y1,x2,y2".to_string())?;
+    let edges: Option<Vec<f64>> = text.split(',').map(|edge| edge.trim().parse().ok()).collect();
+    let crop: [f64; 4] = edges.and_then(|edges| edges.try_into().ok()).ok_or("want x1,y1,x2,y2")?;
     let crop_is_a_rectangle = crop[0] < crop[2] && crop[1] < crop[3] && crop[0] >= 0.0 && crop[1] >= 0.0;
     if crop_is_a_rectangle { Ok(crop) } else { Err("want x1 < x2 and y1 < y2, none below 0".into()) }
 }

@@ -94,7 +94,6 @@ enum Phase {
 struct Running {
     capture: Capture,
     since: Instant,
-    /// Arrival of the newest usable frame in microseconds, 0 before the first.
     last_frame: Arc<AtomicU64>,
     up: bool,
 }
@@ -144,26 +143,11 @@ impl Camera {
     fn start(&self, now: Instant) -> Result<Running, String> {
         let CameraPlan { source, codec, decoder, watches, .. } = &self.plan;
         let capture = Capture::build(source, *codec, decoder, Pacing::RealTime).map_err(|e| e.to_string())?;
-        let last_frame = Arc::new(AtomicU64::new(0));
-        let mut reader = Reader::default();
-        let (mailbox, watches, stamp) = (self.mailbox.clone(), watches.clone(), last_frame.clone());
-        let mut complained = false;
+        let mut inlet = Inlet::new(watches.clone(), self.mailbox.clone());
+        let last_frame = inlet.last_frame.clone();
         let on_sample = move |sink: &gstreamer_app::AppSink| {
             let sample = sink.pull_sample().map_err(|_| gstreamer::FlowError::Eos)?;
-            let now = Instant::now();
-            let read = reader.read(&sample, now, |frame, _| {
-                for &(watch, region) in &watches {
-                    mailbox.put(watch, frame, region);
-                }
-            });
-            match read {
-                Ok(()) => stamp.store(now.as_micros().max(1), Ordering::Relaxed),
-                Err(error) if !complained => {
-                    complained = true;
-                    log::warn!("a frame cannot be used: {error}");
-                }
-                Err(_) => {}
-            }
+            inlet.accept(&sample, Instant::now());
             Ok(gstreamer::FlowSuccess::Ok)
         };
         capture.frames.set_callbacks(AppSinkCallbacks::builder().new_sample(on_sample).build());
@@ -171,6 +155,42 @@ impl Camera {
             bus_error(&capture.pipeline).unwrap_or_else(|| "the pipeline does not start".into())
         })?;
         Ok(Running { capture, since: now, last_frame, up: false })
+    }
+}
+
+/// Where a camera's frames come in: each watch's crop is cut out and the frame is let go. Runs on
+/// GStreamer's thread for every frame and allocates nothing.
+pub struct Inlet {
+    watches: Vec<(usize, Region)>,
+    mailbox: Arc<Mailbox>,
+    reader: Reader,
+    /// Arrival of the newest usable frame in microseconds, 0 before the first.
+    last_frame: Arc<AtomicU64>,
+    complained: bool,
+}
+
+impl Inlet {
+    /// `watches`: slots in the mailbox and their crops.
+    pub fn new(watches: Vec<(usize, Region)>, mailbox: Arc<Mailbox>) -> Inlet {
+        let (reader, last_frame) = (Reader::default(), Arc::new(AtomicU64::new(0)));
+        Inlet { watches, mailbox, reader, last_frame, complained: false }
+    }
+
+    pub fn accept(&mut self, sample: &gstreamer::SampleRef, now: Instant) {
+        let read = self.reader.read(sample, now, |frame, _| {
+            for &(watch, region) in &self.watches {
+                self.mailbox.put(watch, frame, region);
+            }
+        });
+        match read {
+            Ok(()) => self.last_frame.store(now.as_micros().max(1), Ordering::Relaxed),
+            // Every frame would say the same.
+            Err(error) if !self.complained => {
+                self.complained = true;
+                log::warn!("a frame cannot be used: {error}");
+            }
+            Err(_) => {}
+        }
     }
 }
 

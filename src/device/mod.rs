@@ -10,11 +10,11 @@
 //! ```
 
 mod backoff;
-mod cameras;
+pub mod cameras;
 pub mod events;
-mod gpio;
+pub mod gpio;
 pub mod mailbox;
-mod models;
+pub mod models;
 mod mqtt;
 mod notify;
 mod report;
@@ -26,7 +26,7 @@ use crate::bundle::verify::trusted_keys;
 use crate::camera::{Capture, Pacing, Source};
 use crate::config::Config;
 use crate::exit::UsageError;
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use cameras::{CameraPlan, Supervisor};
 use embassy_time::Instant;
 use events::Events;
@@ -81,6 +81,11 @@ pub fn check(config: &Config) -> Result<Vec<String>> {
     let board = board(config)?;
     let mut lines = vec![format!("board: {}", board.name)];
     for plan in camera_plans(config, &board) {
+        if let Source::File(path) = &plan.source
+            && !path.is_file()
+        {
+            bail!("camera {}: {}: no such file", plan.name, path.display());
+        }
         Capture::build(&plan.source, plan.codec, &plan.decoder, Pacing::RealTime)
             .with_context(|| format!("camera {}", plan.name))?;
         lines.push(format!("camera {}: {}", plan.name, plan.source.redacted()));

@@ -51,11 +51,9 @@ pub fn runners(config: &Config, models: &Models, now: Instant) -> Vec<Runner> {
 }
 
 fn runner(config: &Config, models: &Models, model: &str, camera: &str, now: Instant) -> Runner {
-    let installed = models.get(model);
-    let id = installed.map(|installed| installed.id.clone());
-    let why = if installed.is_some() { STARTING } else { NO_MODEL };
-    let report = Report::first(model, camera, id, why);
-    let (Some(installed), Some(settings)) = (installed, config.classification.custom.get(model)) else {
+    let (Some(installed), Some(settings)) = (models.get(model), config.classification.custom.get(model))
+    else {
+        let report = Report::first(model, camera, None, NO_MODEL);
         return Runner { report, states: Vec::new(), needed: 0, watch: None, topics: None };
     };
     let manifest = &installed.model.manifest;
@@ -66,16 +64,29 @@ fn runner(config: &Config, models: &Models, model: &str, camera: &str, now: Inst
         verification: manifest.decision.verification,
         stale_after: STALE_AFTER,
     };
-    Runner {
-        report,
-        states: manifest.states.clone(),
-        needed: decision.verification,
-        watch: Some(Box::new(Watch::new(gate, decision, now))),
-        topics: None,
-    }
+    let mut runner = Runner::new(model, camera, manifest.states.clone(), gate, decision, now);
+    runner.report.bundle = Some(installed.id.clone());
+    runner
 }
 
 impl Runner {
+    pub fn new(
+        model: &str,
+        camera: &str,
+        states: Vec<String>,
+        gate: GateSettings,
+        decision: DecisionSettings,
+        now: Instant,
+    ) -> Runner {
+        Runner {
+            report: Report::first(model, camera, None, STARTING),
+            states,
+            needed: decision.verification,
+            watch: Some(Box::new(Watch::new(gate, decision, now))),
+            topics: None,
+        }
+    }
+
     /// The states of its model; empty while that is missing.
     pub fn states(&self) -> &[String] {
         &self.states

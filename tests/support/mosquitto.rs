@@ -22,7 +22,8 @@ impl Mosquitto {
 
     pub fn start_on(port: u16, directory: &std::path::Path) -> Mosquitto {
         let config = directory.join("mosquitto.conf");
-        std::fs::write(&config, format!("listener {port} 127.0.0.1\nallow_anonymous true\n")).expect("its file");
+        std::fs::write(&config, format!("listener {port} 127.0.0.1\nallow_anonymous true\n"))
+            .expect("its file");
         let child = spawn(&config);
         let mut broker = Mosquitto { port, config, child };
         broker.wait();
@@ -71,6 +72,7 @@ fn spawn(config: &std::path::Path) -> Child {
 /// One message: when it came, whether it was a retained one, topic and payload.
 #[derive(Clone, Debug)]
 pub struct Message {
+    #[allow(dead_code)]
     pub time: SystemTime,
     #[allow(dead_code)]
     pub retained: bool,
@@ -127,7 +129,11 @@ impl Listener {
             if done(&payloads) {
                 return payloads;
             }
-            assert!(Instant::now() < deadline, "{topic}: waited {limit:?}, got {payloads:?} of {:?}", self.messages());
+            assert!(
+                Instant::now() < deadline,
+                "{topic}: waited {limit:?}, got {payloads:?} of {:?}",
+                self.messages()
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
     }

@@ -1,0 +1,49 @@
+# make demo   the whole product on a real video, in about a minute once it is built
+# make test   every test
+CARGO = scripts/cargo
+PREFIX = /usr/local
+DESTDIR =
+
+.PHONY: demo test check build install deps models check-models test-gpio clean
+
+demo: deps
+	$(CARGO) build --locked --bins --example demo
+	target/debug/examples/demo
+
+test: deps
+	$(CARGO) test --locked
+
+# What continuous integration runs.
+check:
+	.ci/run
+
+build: deps
+	$(CARGO) build --locked --release --bins
+
+install: build
+	install -D -m 755 target/release/ajard $(DESTDIR)$(PREFIX)/bin/ajard
+	install -D -m 755 target/release/ajar $(DESTDIR)$(PREFIX)/bin/ajar
+	install -d $(DESTDIR)/etc/systemd/system $(DESTDIR)/etc/ajar/trusted-keys.d
+	sed 's,/usr/bin/ajard,$(PREFIX)/bin/ajard,' systemd/ajard.service > $(DESTDIR)/etc/systemd/system/ajard.service
+
+# Debian packages, and Rust where there is none.
+deps:
+	@scripts/install-deps
+
+# Builds the backbone anew from its published weights.
+models:
+	models/build/build.sh --update
+
+# Says whether the committed backbone is what the build gives.
+check-models:
+	models/build/build.sh --check
+
+# GPIO lines of a real kernel, in an emulated machine.
+test-gpio: build-debug
+	tests/gpio/run
+
+build-debug: deps
+	$(CARGO) build --locked --bins
+
+clean:
+	rm -rf target demo-out

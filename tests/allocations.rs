@@ -1,0 +1,116 @@
+//! Once warm, no frame costs an allocation: neither on the camera's thread nor in the loop around
+//! the engine.
+
+use ajar::board::Board;
+use ajar::camera::{Capture, Pacing, Source};
+use ajar::config::Codec;
+use ajar::device::cameras::Inlet;
+use ajar::device::events::Events;
+use ajar::device::gpio::Gpio;
+use ajar::device::mailbox::Mailbox;
+use ajar::device::run::{Loop, Outputs, Runner};
+use ajar::watch::crop::{Input, Region};
+use ajar::watch::decision::{DecisionSettings, Probabilities};
+use ajar::watch::gate::GateSettings;
+use embassy_time::{Duration, Instant};
+use gstreamer::prelude::*;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::Arc;
+
+/// Counts the allocations of each thread.
+struct Counting;
+
+thread_local! {
+    static COUNT: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: hands every call to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        COUNT.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        COUNT.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.realloc(old, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, old: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.dealloc(old, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Allocations of this thread while `work` runs.
+fn allocations(work: impl FnOnce()) -> u64 {
+    let before = COUNT.with(Cell::get);
+    work();
+    COUNT.with(Cell::get) - before
+}
+
+fn watch_loop(mailbox: Arc<Mailbox>) -> Loop {
+    let gate = GateSettings { motion: true, interval: Duration::from_secs(1) };
+    let decision = DecisionSettings { threshold: 0.8, verification: 3, stale_after: Duration::from_secs(15) };
+    let states = vec!["open".to_string(), "closed".to_string()];
+    let runner = Runner::new("gate", "drive", states, gate, decision, Instant::now());
+    let outputs = Outputs { events: Arc::new(Events::default()), mqtt: None, gpio: Gpio::default() };
+    Loop::new(vec![runner], mailbox, outputs)
+}
+
+fn capture(frames: u32) -> Capture {
+    gstreamer::init().unwrap();
+    let source = format!(
+        "videotestsrc num-buffers={frames} pattern=ball ! video/x-raw,format=I420,width=320,height=240,framerate=10/1"
+    );
+    let decoder = Board::named("generic-x86-64").unwrap().decoder;
+    let capture = Capture::build(&Source::parse(&source), Codec::H264, &decoder, Pacing::EveryFrame).unwrap();
+    capture.pipeline.set_state(gstreamer::State::Playing).unwrap();
+    capture
+}
+
+#[test]
+fn ten_thousand_frames_from_gstreamer_to_the_decision_allocate_nothing() {
+    const WARM_UP: usize = 100;
+    const FRAMES: usize = 10_000;
+    let capture = capture((WARM_UP + FRAMES) as u32);
+    let mailbox = Arc::new(Mailbox::new(1));
+    let region = Region::new([0.1, 0.1, 0.9, 0.8]).unwrap();
+    let mut inlet = Inlet::new(vec![(0, region)], mailbox.clone());
+    let mut service = watch_loop(mailbox);
+    let (mut looks, mut frames, mut allocated) = (0u32, 0, 0);
+    // Ten frames a second of a clock that this test keeps: no waiting, and the gate opens as
+    // often as it would in a thousand seconds.
+    let start = Instant::now();
+    while let Ok(sample) = capture.frames.pull_sample() {
+        let now = start + Duration::from_millis(100 * frames as u64);
+        let open = Probabilities::from_slice(&[0.95, 0.05]).unwrap();
+        let count = allocations(|| {
+            inlet.accept(&sample, now);
+            service.pass(
+                || now,
+                |_: &str, _: &Input| {
+                    looks += 1;
+                    Some(open.clone())
+                },
+            );
+        });
+        allocated += if frames >= WARM_UP { count } else { 0 };
+        frames += 1;
+    }
+    assert_eq!(frames, WARM_UP + FRAMES);
+    assert!(looks > 900, "the gate opened only {looks} times");
+    println!("{FRAMES} frames, {looks} looks, {allocated} allocations");
+    assert_eq!(allocated, 0);
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(allocations(|| drop(std::hint::black_box(Box::new(1)))), 1);
+}
