@@ -16,6 +16,8 @@ pub enum CameraError {
     Start(glib::Error),
     #[error("the pipeline cannot be built: {0}")]
     Pipeline(String),
+    #[error("{0}")]
+    Stream(String),
     #[error("the camera sends {0}, which is not a 4:2:0 picture")]
     Format(String),
 }
@@ -46,11 +48,12 @@ pub enum Pacing {
 impl Source {
     pub fn parse(text: &str) -> Source {
         let text = text.trim();
+        let v4l2 = |path: &&str| text.starts_with(path);
         if text.starts_with("rtsp://") || text.starts_with("rtsps://") {
             Source::Rtsp(text.into())
         } else if text.contains('!') {
             Source::Pipeline(text.into())
-        } else if text.starts_with("/dev/video") {
+        } else if ["/dev/video", "/dev/v4l/"].iter().any(v4l2) {
             Source::V4l2(text.into())
         } else {
             Source::File(text.strip_prefix("file://").unwrap_or(text).into())
@@ -60,12 +63,8 @@ impl Source {
     /// For logs: without the password of a URL.
     pub fn redacted(&self) -> String {
         match self {
-            Source::Rtsp(url) => match (url.split_once("://"), url.rfind('@')) {
-                (Some((scheme, _)), Some(at)) => format!("{scheme}://***{}", &url[at..]),
-                _ => url.clone(),
-            },
+            Source::Rtsp(text) | Source::Pipeline(text) => redact(text),
             Source::V4l2(path) | Source::File(path) => path.display().to_string(),
-            Source::Pipeline(text) => text.clone(),
         }
     }
 
@@ -109,7 +108,7 @@ impl Capture {
     ) -> Result<Capture, CameraError> {
         gstreamer::init().map_err(CameraError::Start)?;
         let text = source.launch_text(codec, decoder, pacing);
-        let failed = |why: String| CameraError::Pipeline(format!("{why} (in: {text})"));
+        let failed = |why: String| CameraError::Pipeline(format!("{why} (in: {})", redact(&text)));
         let element = gstreamer::parse::launch(&text).map_err(|error| failed(error.to_string()))?;
         let pipeline = element.downcast::<gstreamer::Pipeline>();
         let pipeline = pipeline.map_err(|_| failed("not a pipeline".into()))?;
@@ -125,6 +124,34 @@ impl Capture {
         let frames = frames.ok_or_else(|| failed("no appsink".into()))?;
         Ok(Capture { pipeline, frames })
     }
+
+    pub fn play(&self) -> Result<(), CameraError> {
+        let refused = |_| CameraError::Stream(self.error().unwrap_or_else(|| "does not start".into()));
+        self.pipeline.set_state(gstreamer::State::Playing).map(drop).map_err(refused)
+    }
+
+    /// The first error that waits on the pipeline's bus.
+    pub fn error(&self) -> Option<String> {
+        let message = self.pipeline.bus()?.pop_filtered(&[gstreamer::MessageType::Error])?;
+        match message.view() {
+            gstreamer::MessageView::Error(error) => Some(error.error().to_string()),
+            _ => None,
+        }
+    }
+}
+
+/// The text with `***` for the user and password of every URL in it.
+fn redact(text: &str) -> String {
+    let mut parts = text.split("://");
+    let mut safe = parts.next().unwrap_or_default().to_string();
+    for part in parts {
+        // An address ends at white space, a quotation mark or a `!`-joined element.
+        let end = part.find([' ', '"', '\'']).unwrap_or(part.len());
+        let (address, rest) = part.split_at(end);
+        let visible = address.rfind('@').map_or(address.to_string(), |at| format!("***{}", &address[at..]));
+        safe += &format!("://{visible}{rest}");
+    }
+    safe
 }
 
 impl Drop for Capture {
@@ -142,12 +169,12 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Calls `then` with the sample's frame, borrowed from GStreamer's buffer, and its time in the stream.
+    /// Calls `then` with the sample's frame, borrowed from GStreamer's buffer.
     pub fn read<T>(
         &mut self,
         sample: &gstreamer::SampleRef,
         arrival: Instant,
-        then: impl FnOnce(&Frame, Option<gstreamer::ClockTime>) -> T,
+        then: impl FnOnce(&Frame) -> T,
     ) -> Result<T, CameraError> {
         let unusable = |what: &str| CameraError::Format(what.into());
         let caps = sample.caps().ok_or_else(|| unusable("no format"))?;
@@ -177,7 +204,7 @@ impl Reader {
             colour: colour(info),
             arrival,
         };
-        Ok(then(&frame, buffer.pts()))
+        Ok(then(&frame))
     }
 }
 
@@ -205,6 +232,8 @@ mod tests {
     fn sources_are_told_apart() {
         assert_eq!(Source::parse(" rtsp://a/b!c "), Source::Rtsp("rtsp://a/b!c".into()));
         assert_eq!(Source::parse("/dev/video0"), Source::V4l2("/dev/video0".into()));
+        let by_id = "/dev/v4l/by-id/usb-cam-index0";
+        assert_eq!(Source::parse(by_id), Source::V4l2(by_id.into()));
         assert_eq!(Source::parse("file:///a b.mp4"), Source::File("/a b.mp4".into()));
         assert_eq!(Source::parse("clip.avi"), Source::File("clip.avi".into()));
         let pipeline = "videotestsrc ! videorate";
@@ -216,5 +245,7 @@ mod tests {
         let source = Source::parse("rtsp://admin:p@ss@10.0.0.2:554/live");
         assert_eq!(source.redacted(), "rtsp://***@10.0.0.2:554/live");
         assert_eq!(Source::parse("rtsp://10.0.0.2/live").redacted(), "rtsp://10.0.0.2/live");
+        let pipeline = Source::parse("souphttpsrc location=\"http://me:secret@cam/a.jpg\" ! jpegdec");
+        assert_eq!(pipeline.redacted(), "souphttpsrc location=\"http://***@cam/a.jpg\" ! jpegdec");
     }
 }

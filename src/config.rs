@@ -9,10 +9,13 @@ use crate::watch::crop::Region;
 use embassy_time::Duration;
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// Interval of a watch that names none.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
+/// A hundred years: keeps every sum of times far from overflow.
+const MAX_SECONDS: f64 = 3e9;
 const MIN_INTERVAL: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -95,10 +98,19 @@ pub struct GpioLine {
 
 /// An offset on the chip, or a name on the board's header.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "want a line's number, or a name on the header such as \"GPIO17\"")]
 pub enum LineName {
     Offset(u32),
     Header(String),
+}
+
+impl fmt::Display for LineName {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            LineName::Offset(offset) => write!(f, "{offset}"),
+            LineName::Header(name) => write!(f, "{name}"),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -175,8 +187,8 @@ pub struct WatchConfig {
 fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let seconds = f64::deserialize(deserializer)?;
     let micros = seconds * 1e6;
-    if !(0.0..=1e15).contains(&micros) {
-        return Err(serde::de::Error::custom(format!("{seconds} is not a number of seconds")));
+    if !(0.0..=MAX_SECONDS * 1e6).contains(&micros) {
+        return Err(serde::de::Error::custom(format!("{seconds:e} is no possible number of seconds")));
     }
     Ok(Duration::from_micros(micros as u64))
 }
@@ -260,11 +272,9 @@ impl Config {
         if mqtt.password_file.is_some() && mqtt.user.is_none() {
             return Err("mqtt.password_file: needs mqtt.user as well".into());
         }
-        let levels = mqtt.topic_prefix.split('/');
-        levels
-            .map(check_topic_level)
-            .collect::<Result<(), _>>()
-            .map_err(|why| format!("mqtt.topic_prefix: {why}"))
+        let mut levels = mqtt.topic_prefix.split('/');
+        let prefix = &mqtt.topic_prefix;
+        levels.try_for_each(check_topic_level).map_err(|why| format!("mqtt.topic_prefix {prefix:?}: {why}"))
     }
 
     fn check_model(&self, model: &ModelConfig) -> Result<(), String> {
@@ -296,6 +306,12 @@ impl Config {
         let Some(offset) = self.line_offset(&line.line, board) else {
             let LineName::Header(name) = &line.line else { return Ok(()) };
             let hint = nearest(name, board.gpio.header.keys().map(String::as_str));
+            if board.gpio.header.is_empty() {
+                return Err(format!(
+                    "line: Ajar knows no header names of {}; give the line's number",
+                    board.name
+                ));
+            }
             return Err(format!("line: {} has no line {name:?}{}", board.name, did_you_mean(hint)));
         };
         let others = &self.gpio.lines[..i];
@@ -319,9 +335,15 @@ fn check_camera(camera: &CameraConfig) -> Result<(), String> {
     Ok(())
 }
 
+/// Jaro-Winkler similarity from which a name may be what was meant.
+const SIMILAR: f64 = 0.75;
+
 /// A crop in fractions or pixels as a region.
 pub fn region(crop: [f64; 4], frame_size: Option<[u32; 2]>) -> Result<Region, String> {
     let [x1, y1, x2, y2] = crop;
+    if !crop.iter().all(|edge| edge.is_finite() && *edge >= 0.0) {
+        return Err(format!("{crop:?}: want numbers, none below 0"));
+    }
     if crop.iter().all(|edge| (0.0..=1.0).contains(edge)) {
         let region = Region::new(crop.map(|edge| edge as f32));
         return region.ok_or_else(|| format!("{crop:?}: want x1 < x2 and y1 < y2"));
@@ -345,7 +367,11 @@ fn explain(message: &str) -> String {
     let mut quoted = message.split('`').skip(1).step_by(2);
     match (message.strip_prefix("unknown field "), quoted.next()) {
         (Some(_), Some(typed)) => {
-            format!("unknown key {typed:?}{}", did_you_mean(nearest(typed, quoted)))
+            let known: Vec<&str> = quoted.collect();
+            match nearest(typed, known.iter().copied()) {
+                Some(hint) => format!("unknown key {typed:?}; did you mean {hint:?}?"),
+                None => format!("unknown key {typed:?}; known here: {}", known.join(", ")),
+            }
         }
         _ => message.trim().to_string(),
     }
@@ -355,7 +381,9 @@ fn did_you_mean(hint: Option<&str>) -> String {
     hint.map(|hint| format!("; did you mean {hint:?}?")).unwrap_or_default()
 }
 
-/// The most similar of `known`, if there is any.
+/// The most similar of `known`, if there is a similar one.
 fn nearest<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    known.max_by(|a, b| strsim::jaro_winkler(typed, a).total_cmp(&strsim::jaro_winkler(typed, b)))
+    let scored = known.map(|name| (strsim::jaro_winkler(typed, name), name));
+    let best = scored.filter(|(score, _)| *score >= SIMILAR).max_by(|a, b| a.0.total_cmp(&b.0));
+    best.map(|(_, name)| name)
 }

@@ -89,7 +89,6 @@ fn what_cannot_be_parsed_is_the_users_mistake() {
 }
 
 #[test]
-#[ignore = "bug: --from takes NaN and then cuts every frame"]
 fn a_start_that_is_no_time_is_the_users_mistake() {
     let sandbox = Sandbox::new();
     for from in ["nan", "inf", "-1"] {

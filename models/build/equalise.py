@@ -3,8 +3,8 @@
 A tensor has one scale in int8, so channels of very different size or with a large constant part waste its 256 levels.
 Between a linear bottleneck and the 1x1 layer that reads it, any per-channel scale and offset can be taken out of the
 one and put into the other; between the stem and the depthwise layer after it any scale can, as long as ReLU6 does not
-clip what it did not clip before. The idea is cross-layer equalisation of Nagel et al., "Data-Free Quantization Through Weight Equalization and
-Bias Correction" (2019); here scales come from measured deviations, and streams are centred too.
+clip what it did not clip before. The idea is cross-layer equalisation of Nagel et al., "Data-Free Quantization Through
+Weight Equalization and Bias Correction" (2019); here scales come from measured deviations, and streams are centred too.
 """
 
 from dataclasses import dataclass
@@ -25,14 +25,6 @@ class Moments:
 
     mean: np.ndarray
     deviation: np.ndarray
-
-
-@dataclass(frozen=True)
-class Space:
-    """What a stream's channels mean after equalising: published value = scale * value + offset. [channels] each."""
-
-    scale: np.ndarray
-    offset: np.ndarray
 
 
 def coarse(values: np.ndarray, digits: int = 3) -> np.ndarray:
@@ -57,18 +49,16 @@ def measure_moments(layers: list[Layer], crops: list[Crop], names: list[str]) ->
     return found
 
 
-def equalise(layers: list[Layer], crops: list[Crop]) -> tuple[list[Layer], dict[str, Space]]:
-    """The same network with centred, equalised bottleneck streams and a scaled stem; the space of each stream tensor."""
+def equalise(layers: list[Layer], crops: list[Crop]) -> list[Layer]:
+    """The same network with centred, equalised bottleneck streams and a scaled stem."""
     by_name = {layer.name: layer for layer in layers}
     found = streams(layers)
     names = [by_name[p].result for s in found for p in s.projections]
     names += [by_name[p].output for s in found for p in s.projections if by_name[p].residual]
     moments = measure_moments(layers, crops, names)
-    spaces: dict[str, Space] = {}
     for stream in found:
-        layers, of_stream = equalise_stream(layers, stream, moments)
-        spaces |= of_stream
-    return scale_stem(layers, crops), spaces
+        layers = equalise_stream(layers, stream, moments)
+    return scale_stem(layers, crops)
 
 
 def stream_scale(stream: Stream, by_name: dict[str, Layer], moments: dict[str, Moments]) -> np.ndarray:
@@ -79,19 +69,16 @@ def stream_scale(stream: Stream, by_name: dict[str, Layer], moments: dict[str, M
     return coarse(deviation / np.exp(np.log(deviation).mean()))
 
 
-def equalise_stream(
-    layers: list[Layer], stream: Stream, moments: dict[str, Moments]
-) -> tuple[list[Layer], dict[str, Space]]:
+def equalise_stream(layers: list[Layer], stream: Stream, moments: dict[str, Moments]) -> list[Layer]:
     """Every projection gives (x - mean) / scale; every consumer takes scale * x + sum of the means so far."""
     by_name = {layer.name: layer for layer in layers}
     scale = stream_scale(stream, by_name, moments)
     offset = np.zeros(len(scale))
-    changed, spaces = {}, {}
+    changed = {}
     for name, consumer_name in zip(stream.projections, stream.consumers):
         projection, consumer = by_name[name], by_name[consumer_name]
         mean = coarse(moments[projection.result].mean)
         offset = offset + mean
-        spaces[projection.output] = Space(scale, offset)
         changed[name] = {
             "weight": projection.weight / scale[:, None, None, None],
             "bias": (projection.bias - mean) / scale,
@@ -100,7 +87,7 @@ def equalise_stream(
             "weight": consumer.weight * scale[None, :, None, None],
             "bias": consumer.bias + consumer.weight[:, :, 0, 0] @ offset,
         }
-    return with_layers(layers, changed), spaces
+    return with_layers(layers, changed)
 
 
 def scale_stem(layers: list[Layer], crops: list[Crop]) -> list[Layer]:

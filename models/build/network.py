@@ -146,14 +146,19 @@ def convolve(x: np.ndarray, layer: Layer) -> np.ndarray:
     return sum(np.tensordot(weight[:, :, tap], view, axes=1) for tap, view in enumerate(views)) + bias
 
 
+def run_layer(layer: Layer, tensors: dict[str, np.ndarray], finish=lambda name, values: values) -> None:
+    """Adds a layer's results to the tensors it reads; `finish` is applied to each, by name."""
+    y = convolve(tensors[layer.source], layer)
+    tensors[layer.result] = finish(layer.result, np.clip(y, 0, 6) if layer.relu6 else y)
+    if layer.residual:
+        tensors[layer.output] = finish(layer.output, tensors[layer.result] + tensors[layer.residual])
+
+
 def forward(layers: list[Layer], picture: np.ndarray) -> dict[str, np.ndarray]:
     """Every tensor of one forward pass, by name. `picture`: float64 [3, SIDE, SIDE], normalised RGB."""
     tensors = {"input": picture}
     for layer in layers:
-        y = convolve(tensors[layer.source], layer)
-        tensors[layer.result] = np.clip(y, 0, 6) if layer.relu6 else y
-        if layer.residual:
-            tensors[layer.output] = tensors[layer.result] + tensors[layer.residual]
+        run_layer(layer, tensors)
     return tensors
 
 

@@ -2,6 +2,7 @@
 
 use ajar::config::Config;
 use ajar::device::{self, events::Events};
+use ajar::exit::UsageError;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -42,7 +43,10 @@ fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Run { config, events } => {
             let config = Config::load(&config)?;
-            let events = events.map(|path| Events::to(&path)).transpose()?;
+            let open = |path: PathBuf| {
+                Events::to(&path).map_err(|error| UsageError(format!("--events {}: {error}", path.display())))
+            };
+            let events = events.map(open).transpose()?;
             device::run(&config, events.unwrap_or_default())
         }
         Command::Check { config } => {

@@ -209,7 +209,11 @@ impl Manifest {
             return Err(Refusal::new(Code::E31, why));
         }
         if self.input != InputSpec::default() {
-            let why = format!("input {:?}, this Ajar has {:?}", self.input, InputSpec::default());
+            let [height, width, _] = self.input.shape;
+            let why = format!(
+                "made for another input ({width} x {height}, resize {:?}) than this Ajar's",
+                self.input.resize
+            );
             return Err(Refusal::new(Code::E31, why));
         }
         let have = env!("CARGO_PKG_VERSION");

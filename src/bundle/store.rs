@@ -54,6 +54,10 @@ pub enum Installed {
     New {
         id: String,
     },
+    /// This very bundle was active, but damaged on disk.
+    Mended {
+        id: String,
+    },
     /// This very bundle was active before.
     Already {
         id: String,
@@ -77,30 +81,32 @@ impl Store {
 
     /// Puts a verified bundle on disk and makes it the active generation of its model.
     pub fn install(&self, bundle: &Verified) -> Result<Installed, Refusal> {
-        fs::create_dir_all(&self.root).map_err(io_error(&self.root))?;
+        make_directory(&self.root)?;
         let _lock = self.lock()?;
         let mut state = self.state()?;
         let id = bundle.manifest_sha256[..32].to_string();
         let model = &bundle.manifest.model;
-        let generations = state.models.get(model);
-        if let Some(generations) = generations {
-            if generations.active == id {
-                return Ok(Installed::Already { id });
-            }
-            check_floor(bundle, generations)?;
+        let old = state.models.get(model);
+        let active = old.is_some_and(|old| old.active == id);
+        if active && self.holds(&id, bundle) {
+            return Ok(Installed::Already { id });
         }
-        if bundle.part(Role::Backbone).is_none() && !self.blob(&bundle.manifest.backbone.sha256).is_file() {
-            let why = format!(
-                "the bundle carries no backbone and the store has no {}",
-                bundle.manifest.backbone.sha256
-            );
+        if let Some(old) = old.filter(|_| !active) {
+            check_floor(bundle, old)?;
+        }
+        let sha256 = &bundle.manifest.backbone.sha256;
+        if bundle.part(Role::Backbone).is_none() && read_hashed(&self.blob(sha256), sha256).is_err() {
+            let why = format!("the bundle carries no backbone and the store has no {sha256}");
             return Err(Refusal::new(Code::E33, why));
         }
         self.write_generation(&id, bundle)?;
-        let mut floors = generations.map(|g| g.floors.clone()).unwrap_or_default();
+        if active {
+            return Ok(Installed::Mended { id });
+        }
+        let mut floors = old.map(|old| old.floors.clone()).unwrap_or_default();
         floors.insert(bundle.key_id.clone(), bundle.manifest.seq);
-        let previous = generations.map(|g| g.active.clone());
-        let dropped = generations.and_then(|g| g.previous.clone());
+        let previous = old.map(|old| old.active.clone());
+        let dropped = old.and_then(|old| old.previous.clone());
         state.models.insert(model.clone(), Generations { active: id.clone(), previous, floors });
         self.write_state(&state)?;
         if let Some(dropped) = dropped.filter(|dropped| *dropped != id) {
@@ -108,6 +114,20 @@ impl Store {
             let _ = fs::remove_dir_all(self.root.join(dropped));
         }
         Ok(Installed::New { id })
+    }
+
+    /// Whether everything of this bundle is on disk as it should be.
+    fn holds(&self, id: &str, bundle: &Verified) -> bool {
+        let directory = self.root.join(id);
+        let same = |path: PathBuf, bytes: &[u8]| fs::read(path).is_ok_and(|have| have == bytes);
+        same(directory.join(MANIFEST), bundle.manifest_bytes)
+            && same(directory.join(SIGNATURE), bundle.signature.as_bytes())
+            && bundle.manifest.parts.iter().zip(&bundle.parts).all(|(part, bytes)| match part.role {
+                Role::Head => same(directory.join(&part.name), bytes),
+                Role::Backbone => same(self.blob(&part.sha256), bytes),
+            })
+            && read_hashed(&self.blob(&bundle.manifest.backbone.sha256), &bundle.manifest.backbone.sha256)
+                .is_ok()
     }
 
     /// Reads the active generation of `model`, verifying signature and hashes again: keys may
@@ -143,12 +163,11 @@ impl Store {
         if staging.exists() {
             fs::remove_dir_all(&staging).map_err(io_error(&staging))?;
         }
-        for directory in [&staging, &blobs] {
-            fs::create_dir_all(directory).map_err(io_error(directory))?;
-        }
+        make_directory(&staging)?;
+        make_directory(&blobs)?;
         let write = || -> Result<(), Refusal> {
             let directory = staging.join(id);
-            fs::create_dir(&directory).map_err(io_error(&directory))?;
+            make_directory(&directory)?;
             write_new(&directory.join(MANIFEST), bundle.manifest_bytes)?;
             write_new(&directory.join(SIGNATURE), bundle.signature.as_bytes())?;
             for (part, bytes) in bundle.manifest.parts.iter().zip(&bundle.parts) {
@@ -184,7 +203,9 @@ impl Store {
 
     fn state(&self) -> Result<State, Refusal> {
         let path = self.root.join("state");
-        let damaged = |why: &str| damaged(&path, why);
+        let damaged = |why: &str| {
+            damaged(&path, &format!("{why}; to start over, remove this file and deploy every model again"))
+        };
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(State::default()),
@@ -244,12 +265,21 @@ fn check_floor(bundle: &Verified, generations: &Generations) -> Result<(), Refus
     Ok(())
 }
 
+/// Readable for the service whatever the umask of whoever installs: models are no secret.
+fn make_directory(path: &Path) -> Result<(), Refusal> {
+    let open = fs::Permissions::from_mode(0o755);
+    fs::create_dir_all(path).and_then(|()| fs::set_permissions(path, open)).map_err(io_error(path))
+}
+
 fn damaged(path: &Path, why: &str) -> Refusal {
     Refusal::new(Code::E51, format!("{}: {why}", path.display()))
 }
 
 fn read_stored(path: &Path) -> Result<Vec<u8>, Refusal> {
-    fs::read(path).map_err(|error| damaged(path, &error.to_string()))
+    fs::read(path).map_err(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied => io_error(path)(error),
+        _ => damaged(path, &error.to_string()),
+    })
 }
 
 fn read_hashed(path: &Path, sha256: &str) -> Result<Vec<u8>, Refusal> {

@@ -1,6 +1,6 @@
 //! The companion's commands: what the user typed, and what it does.
 
-use super::cut::{Cut, parse_crop, parse_seconds};
+use super::cut::{Cut, parse_crop, parse_seconds, parse_start};
 use super::dataset::Dataset;
 use super::embed::embed;
 use super::evaluate::{Evaluation, most_probable};
@@ -82,7 +82,7 @@ struct CutArgs {
     #[arg(long, value_name = "FILE")]
     timeline: Option<PathBuf>,
     /// Start at this second of the source
-    #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.0, value_parser = parse_start)]
     from: f64,
     /// Stop before this second of the source
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
@@ -257,6 +257,16 @@ fn cut(args: CutArgs) -> Result<()> {
 fn train_and_sign(args: &TrainArgs) -> Result<()> {
     check_model_name(&args.name).map_err(|why| UsageError(format!("--name {why}")))?;
     // Everything the user could have got wrong, before the minutes of work.
+    for file in [Some(&args.out), args.report.as_ref()].into_iter().flatten() {
+        let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+        if file.is_dir() || parent.is_some_and(|parent| !parent.is_dir()) {
+            return Err(UsageError(format!(
+                "{}: cannot be written: want a file in an existing directory",
+                file.display()
+            ))
+            .into());
+        }
+    }
     let key = keys::load_secret(&args.key)?;
     let dataset = Dataset::open(&args.dataset)?;
     let engine = Engine::load(BACKBONE, Tap::Last)?;
@@ -296,6 +306,10 @@ fn evaluate(args: &EvaluateArgs) -> Result<()> {
     let order: Vec<usize> = dataset.states.iter().map(index).collect::<Result<_, _>>()?;
     let blocks = model.manifest.head.blocks.clone();
     let (embedded, _) = embed(&engine, &blocks, &dataset.examples)?;
+    if embedded.is_empty() {
+        let why = format!("{}: no usable picture; see the warnings above", args.dataset.display());
+        return Err(UsageError(why).into());
+    }
     let results: Vec<(usize, Vec<f32>)> = embedded
         .iter()
         .map(|picture| (order[picture.state], model.of_features(&picture.features).to_vec()))
@@ -424,7 +438,14 @@ fn deploy(args: &DeployArgs) -> Result<()> {
             Installed::New { id } => {
                 println!("{what} is installed as {id}; ajard runs it from its next start")
             }
-            Installed::Already { id } => println!("{what} was installed before as {id}; nothing changed"),
+            Installed::Mended { id } => {
+                println!("{what} was damaged in the store and is whole again as {id}")
+            }
+            Installed::Already { id } => {
+                println!(
+                    "{what} was installed before as {id}; nothing changed, ajard runs it from its next start"
+                )
+            }
         }
         Ok(())
     })

@@ -7,16 +7,20 @@ use crate::camera::{Capture, Pacing, Reader, Source};
 use crate::config::{Codec, region};
 use crate::exit::UsageError;
 use crate::watch::crop::CropBuffer;
+use crate::watch::frame::Frame;
 use anyhow::{Context, Result, bail};
 use embassy_time::Instant;
 use gstreamer::ClockTime;
-use gstreamer::prelude::*;
 use std::fs;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// How long a source may take to its next frame.
-const FRAME_LIMIT: ClockTime = ClockTime::from_seconds(15);
+const FRAME_LIMIT: Duration = Duration::from_secs(15);
+/// How often a silent source is asked whether it failed.
+const SLICE: ClockTime = ClockTime::from_mseconds(200);
+/// Frame times are rounded to less than this many seconds.
+const ROUNDING: f64 = 1e-6;
 
 pub struct Cut {
     pub source: String,
@@ -34,6 +38,10 @@ pub struct Cut {
 pub type Counts = std::collections::BTreeMap<String, usize>;
 
 impl Cut {
+    pub fn timeline(&self, path: &Path) -> Result<Timeline, UsageError> {
+        Timeline::load(path, &self.source)
+    }
+
     /// Writes a picture every so many seconds of the stream, into `out`, or with a timeline into
     /// a folder of `out` for each state.
     pub fn run(&self, timeline: Option<&Timeline>) -> Result<Counts> {
@@ -45,66 +53,40 @@ impl Cut {
         }
         let decoder = Board::named(crate::board::DEFAULT_BOARD).map_err(UsageError)?.decoder;
         let capture = Capture::build(&source, self.codec, &decoder, Pacing::EveryFrame)?;
-        let bus = capture.pipeline.bus().context("no bus")?;
-        let error =
-            || bus.timed_pop_filtered(ClockTime::from_mseconds(200), &[gstreamer::MessageType::Error]);
-        let why = || match error().as_ref().map(|message| message.view()) {
-            Some(gstreamer::MessageView::Error(error)) => error.error().to_string(),
-            _ => "no frame arrived in time".into(),
-        };
-        if capture.pipeline.set_state(gstreamer::State::Playing).is_err() {
-            bail!("{}: {}", source.redacted(), why());
-        }
+        capture.play().with_context(|| source.redacted())?;
         let mut counts = Counts::new();
         let mut crop = Box::<CropBuffer>::default();
         let mut reader = Reader::default();
-        let (mut first, mut next) = (None, self.from);
-        loop {
-            let Some(sample) = capture.frames.try_pull_sample(FRAME_LIMIT) else {
-                if capture.frames.is_eos() && first.is_some() {
-                    return Ok(counts);
-                }
-                bail!("{}: {}", source.redacted(), why());
-            };
-            let step = reader.read(&sample, Instant::now(), |frame, pts| -> Result<ControlFlow<()>> {
-                let pts = pts.unwrap_or_default();
-                // A file's frames count from its start, a live stream's from the first one seen.
-                let zero = match source {
-                    Source::File(_) => ClockTime::ZERO,
-                    _ => *first.get_or_insert(pts),
-                };
-                first.get_or_insert(pts);
-                let seconds = pts.saturating_sub(zero).nseconds() as f64 / 1e9;
-                if self.to.is_some_and(|to| seconds >= to) {
-                    return Ok(ControlFlow::Break(()));
-                }
-                if seconds + 1e-6 < next {
-                    return Ok(ControlFlow::Continue(()));
-                }
-                while next <= seconds + 1e-6 {
-                    next += self.every;
-                }
-                let state = match timeline {
-                    Some(timeline) => match timeline.state(seconds) {
-                        Some(state) => state,
-                        None => return Ok(ControlFlow::Continue(())),
-                    },
-                    None => "",
-                };
-                let size = [frame.width as u32, frame.height as u32];
-                let rect =
-                    region(self.crop, Some(size)).map_err(|why| UsageError(format!("--crop {why}")))?;
-                let rect =
-                    rect.pixels(frame.width, frame.height).context("the frames are smaller than 2 x 2")?;
-                crop.copy_from(frame, rect);
-                self.write(&crop, state, seconds)?;
-                *counts.entry(state.to_string()).or_default() += 1;
-                Ok(ControlFlow::Continue(()))
-            })??;
-            if step.is_break() {
-                return Ok(counts);
+        // A file's frames count from its start, a live stream's from the first one seen.
+        let mut zero = matches!(source, Source::File(_)).then_some(ClockTime::ZERO);
+        let mut next = self.from;
+        while let Some(sample) = next_sample(&capture).with_context(|| source.redacted())? {
+            let pts = sample.buffer().and_then(|buffer| buffer.pts()).unwrap_or_default();
+            let since = pts.saturating_sub(*zero.get_or_insert(pts));
+            let seconds = since.nseconds() as f64 / 1e9;
+            if self.to.is_some_and(|to| seconds >= to) {
+                break;
             }
+            if seconds + ROUNDING < next {
+                continue;
+            }
+            while next <= seconds + ROUNDING {
+                next += self.every;
+            }
+            let Some(state) = timeline.map_or(Some(""), |timeline| timeline.state(seconds)) else { continue };
+            reader.read(&sample, Instant::now(), |frame| self.fill(&mut crop, frame))??;
+            self.write(&crop, state, seconds)?;
+            *counts.entry(state.to_string()).or_default() += 1;
         }
+        Ok(counts)
+    }
+
+    fn fill(&self, crop: &mut CropBuffer, frame: &Frame) -> Result<()> {
+        let size = [frame.width as u32, frame.height as u32];
+        let region = region(self.crop, Some(size)).map_err(|why| UsageError(format!("--crop {why}")))?;
+        let rect = region.pixels(frame.width, frame.height).context("the frames are smaller than 2 x 2")?;
+        crop.copy_from(frame, rect);
+        Ok(())
     }
 
     fn write(&self, crop: &CropBuffer, state: &str, seconds: f64) -> Result<()> {
@@ -119,6 +101,26 @@ impl Cut {
     }
 }
 
+/// The next sample; `None` at the end of the stream.
+fn next_sample(capture: &Capture) -> Result<Option<gstreamer::Sample>> {
+    let start = std::time::Instant::now();
+    loop {
+        if let Some(sample) = capture.frames.try_pull_sample(SLICE) {
+            return Ok(Some(sample));
+        }
+        // An error also ends the stream: it is asked for first.
+        if let Some(error) = capture.error() {
+            bail!(error);
+        }
+        if capture.frames.is_eos() {
+            return Ok(None);
+        }
+        if start.elapsed() > FRAME_LIMIT {
+            bail!("no frame for {} s", FRAME_LIMIT.as_secs());
+        }
+    }
+}
+
 /// `x1,y1,x2,y2`.
 pub fn parse_crop(text: &str) -> Result<[f64; 4], String> {
     let edges: Option<Vec<f64>> = text.split(',').map(|edge| edge.trim().parse().ok()).collect();
@@ -129,12 +131,12 @@ pub fn parse_crop(text: &str) -> Result<[f64; 4], String> {
 
 /// Seconds above zero.
 pub fn parse_seconds(text: &str) -> Result<f64, String> {
-    let seconds = text.parse::<f64>().ok().filter(|s| s.is_finite() && *s > 0.0);
+    let seconds = parse_start(text).ok().filter(|seconds| *seconds > 0.0);
     seconds.ok_or_else(|| "want a number of seconds above 0".into())
 }
 
-impl Cut {
-    pub fn timeline(&self, path: &Path) -> Result<Timeline, UsageError> {
-        Timeline::load(path, &self.source)
-    }
+/// Seconds from zero.
+pub fn parse_start(text: &str) -> Result<f64, String> {
+    let seconds = text.parse::<f64>().ok().filter(|s| s.is_finite() && *s >= 0.0);
+    seconds.ok_or_else(|| "want a number of seconds, 0 or more".into())
 }

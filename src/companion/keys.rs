@@ -3,6 +3,7 @@
 use crate::bundle::verify::{TrustedKey, trusted_keys};
 use crate::exit::UsageError;
 use anyhow::{Context, Result};
+use ct_codecs::{Base64, Decoder};
 use minisign::{KeyPair, PublicKey, SecretKey, SecretKeyBox};
 use std::fs::{self, OpenOptions};
 use std::io::{IsTerminal, Write};
@@ -13,6 +14,8 @@ const SECRET_FILE: &str = "ajar.key";
 const PUBLIC_FILE: &str = "ajar.pub";
 /// Where a password comes from when nobody is there to type it.
 const PASSWORD_VARIABLE: &str = "AJAR_KEY_PASSWORD";
+/// Bytes of a minisign secret key.
+const SECRET_LEN: usize = 158;
 const DEVICE_KEYS: &str = "/etc/ajar/trusted-keys.d";
 
 /// Whether a new secret key is encrypted.
@@ -69,13 +72,18 @@ pub fn load_secret(path: &Path) -> Result<SecretKey> {
     let path = if path.is_dir() { path.join(SECRET_FILE) } else { path.to_path_buf() };
     let wrong = |why: String| UsageError(format!("{}: {why}", path.display()));
     let text = fs::read_to_string(&path).map_err(|error| wrong(error.to_string()))?;
-    let parse = || SecretKeyBox::from_string(&text);
-    if let Ok(key) = parse().and_then(SecretKeyBox::into_unencrypted_secret_key)
-        && !key.is_encrypted()
-    {
-        return Ok(key);
+    let bytes = text.lines().nth(1).and_then(|line| Base64::decode_to_vec(line.trim(), None).ok());
+    let Some(bytes) = bytes.filter(|bytes| bytes.len() == SECRET_LEN && bytes.starts_with(b"Ed")) else {
+        return Err(wrong("not a minisign secret key".into()).into());
+    };
+    let secret = SecretKeyBox::from_string(&text).map_err(|error| wrong(error.to_string()))?;
+    if bytes[2..4] == [0, 0] {
+        // minisign 0.11 leaves out the checksum, the last 32 bytes, of a key without a password.
+        let no_checksum = bytes[SECRET_LEN - 32..].iter().all(|&byte| byte == 0);
+        let key =
+            if no_checksum { SecretKey::from_bytes(&bytes) } else { secret.into_unencrypted_secret_key() };
+        return Ok(key.map_err(|error| wrong(error.to_string()))?);
     }
-    let secret = parse().map_err(|error| wrong(format!("not a minisign secret key: {error}")))?;
     let password = password("Password of the signing key: ")?;
     Ok(secret.into_secret_key(Some(password)).map_err(|error| wrong(error.to_string()))?)
 }

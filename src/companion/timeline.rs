@@ -48,7 +48,11 @@ impl Timeline {
             let (Some(start), Some(end)) = (seconds(start), seconds(end)) else {
                 return Err(wrong("start_s and end_s must be seconds"));
             };
-            if start >= end || cell(state).is_empty() || cell(state).contains('/') {
+            if start >= end
+                || cell(state).is_empty()
+                || cell(state).contains('/')
+                || cell(state).starts_with('.')
+            {
                 return Err(wrong("want a state, and start_s before end_s"));
             }
             rows.push(Row { state: cell(state).into(), start, end });

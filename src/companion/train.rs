@@ -67,7 +67,7 @@ pub fn train(dataset: &Dataset, engine: &Engine, per_state: Option<usize>, seed:
     let start = Instant::now();
     let states = dataset.states.len();
     let examples = match per_state {
-        Some(limit) => pick(dataset, limit, seed)?,
+        Some(limit) => pick(dataset, limit, seed),
         None => dataset.examples.clone(),
     };
     debug_assert_eq!(engine.deepest(), Tap::Last);
@@ -102,12 +102,17 @@ pub fn train(dataset: &Dataset, engine: &Engine, per_state: Option<usize>, seed:
 
 /// At most `limit` pictures of each state: those whose content, hashed with the seed, comes
 /// first. The choice depends on nothing else, not even on the files' names.
-fn pick(dataset: &Dataset, limit: usize, seed: u64) -> Result<Vec<Example>> {
-    let mut hashed = Vec::new();
+fn pick(dataset: &Dataset, limit: usize, seed: u64) -> Vec<Example> {
+    let (mut hashed, mut unreadable) = (Vec::new(), Vec::new());
     for example in &dataset.examples {
-        let mut bytes = std::fs::read(&example.path).with_context(|| example.path.display().to_string())?;
-        bytes.extend(seed.to_le_bytes());
-        hashed.push((example.state, sha256_hex(&bytes), example.clone()));
+        match std::fs::read(&example.path) {
+            Ok(mut bytes) => {
+                bytes.extend(seed.to_le_bytes());
+                hashed.push((example.state, sha256_hex(&bytes), example.clone()));
+            }
+            // Named and put aside like any other, later.
+            Err(_) => unreadable.push(example.clone()),
+        }
     }
     hashed.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
     let mut taken = vec![0; dataset.states.len()];
@@ -115,18 +120,19 @@ fn pick(dataset: &Dataset, limit: usize, seed: u64) -> Result<Vec<Example>> {
         taken[*state] += 1;
         taken[*state] <= limit
     });
-    let mut picked: Vec<Example> = hashed.into_iter().map(|(.., example)| example).collect();
+    let picked = hashed.into_iter().map(|(.., example)| example);
+    let mut picked: Vec<Example> = picked.chain(unreadable).collect();
     picked.sort_by(|a, b| (a.state, &a.path).cmp(&(b.state, &b.path)));
-    Ok(picked)
+    picked
 }
 
 /// Inner products of one block's features over all pairs of pictures.
 fn gram(embedded: &[Embedded], block: Block) -> DMatrix<f64> {
     let before = BLOCKS.iter().take_while(|&&other| other != block);
-    let from: usize = before.map(|other| other.len()).sum();
-    let features = |picture: &Embedded| picture.features[from..from + block.len()].to_vec();
+    let from: usize = before.map(|other| other.values()).sum();
+    let features = |picture: &Embedded| picture.features[from..from + block.values()].to_vec();
     let columns: Vec<f32> = embedded.iter().flat_map(features).collect();
-    let columns = DMatrix::from_vec(block.len(), embedded.len(), columns);
+    let columns = DMatrix::from_vec(block.values(), embedded.len(), columns);
     columns.tr_mul(&columns).map(f64::from)
 }
 
@@ -221,12 +227,12 @@ fn head(span: &Span, fit: &Fit, embedded: &[Embedded], blocks: &[Block], states:
             let mut from = 0;
             for block in BLOCKS {
                 if blocks.contains(&block) {
-                    let features = &picture.features[from..from + block.len()];
-                    let part = &mut row[at..at + block.len()];
+                    let features = &picture.features[from..from + block.values()];
+                    let part = &mut row[at..at + block.values()];
                     part.iter_mut().zip(features).for_each(|(w, &x)| *w += coefficient * f64::from(x));
-                    at += block.len();
+                    at += block.values();
                 }
-                from += block.len();
+                from += block.values();
             }
         }
     }

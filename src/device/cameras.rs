@@ -12,7 +12,6 @@ use crate::camera::{Capture, Pacing, Reader, Source};
 use crate::config::Codec;
 use crate::watch::crop::Region;
 use embassy_time::{Duration, Instant};
-use gstreamer::prelude::*;
 use gstreamer_app::AppSinkCallbacks;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -141,9 +140,9 @@ impl Camera {
     }
 
     fn start(&self, now: Instant) -> Result<Running, String> {
-        let CameraPlan { source, codec, decoder, watches, .. } = &self.plan;
+        let CameraPlan { name, source, codec, decoder, watches } = &self.plan;
         let capture = Capture::build(source, *codec, decoder, Pacing::RealTime).map_err(|e| e.to_string())?;
-        let mut inlet = Inlet::new(watches.clone(), self.mailbox.clone());
+        let mut inlet = Inlet::new(name, watches.clone(), self.mailbox.clone());
         let last_frame = inlet.last_frame.clone();
         let on_sample = move |sink: &gstreamer_app::AppSink| {
             let sample = sink.pull_sample().map_err(|_| gstreamer::FlowError::Eos)?;
@@ -151,9 +150,7 @@ impl Camera {
             Ok(gstreamer::FlowSuccess::Ok)
         };
         capture.frames.set_callbacks(AppSinkCallbacks::builder().new_sample(on_sample).build());
-        capture.pipeline.set_state(gstreamer::State::Playing).map_err(|_| {
-            bus_error(&capture.pipeline).unwrap_or_else(|| "the pipeline does not start".into())
-        })?;
+        capture.play().map_err(|error| error.to_string())?;
         Ok(Running { capture, since: now, last_frame, up: false })
     }
 }
@@ -161,6 +158,7 @@ impl Camera {
 /// Where a camera's frames come in: each watch's crop is cut out and the frame is let go. Runs on
 /// GStreamer's thread for every frame and allocates nothing.
 pub struct Inlet {
+    camera: String,
     watches: Vec<(usize, Region)>,
     mailbox: Arc<Mailbox>,
     reader: Reader,
@@ -171,13 +169,14 @@ pub struct Inlet {
 
 impl Inlet {
     /// `watches`: slots in the mailbox and their crops.
-    pub fn new(watches: Vec<(usize, Region)>, mailbox: Arc<Mailbox>) -> Inlet {
+    pub fn new(camera: &str, watches: Vec<(usize, Region)>, mailbox: Arc<Mailbox>) -> Inlet {
+        let camera = camera.to_string();
         let (reader, last_frame) = (Reader::default(), Arc::new(AtomicU64::new(0)));
-        Inlet { watches, mailbox, reader, last_frame, complained: false }
+        Inlet { camera, watches, mailbox, reader, last_frame, complained: false }
     }
 
     pub fn accept(&mut self, sample: &gstreamer::SampleRef, now: Instant) {
-        let read = self.reader.read(sample, now, |frame, _| {
+        let read = self.reader.read(sample, now, |frame| {
             for &(watch, region) in &self.watches {
                 self.mailbox.put(watch, frame, region);
             }
@@ -187,7 +186,7 @@ impl Inlet {
             // Every frame would say the same.
             Err(error) if !self.complained => {
                 self.complained = true;
-                log::warn!("a frame cannot be used: {error}");
+                log::warn!("camera {}: a frame cannot be used: {error}", self.camera);
             }
             Err(_) => {}
         }
@@ -197,8 +196,12 @@ impl Inlet {
 impl Running {
     /// What is wrong with it, if anything.
     fn fault(&self, now: Instant) -> Option<String> {
-        if let Some(error) = bus_error(&self.capture.pipeline) {
+        if let Some(error) = self.capture.error() {
             return Some(error);
+        }
+        // Also what a camera does that was switched off: a live source has no end.
+        if self.capture.frames.is_eos() {
+            return Some("the stream ended".into());
         }
         let last = self.last_frame.load(Ordering::Relaxed);
         let (since, limit, what) = match last {
@@ -208,17 +211,4 @@ impl Running {
         let age = now.saturating_duration_since(since);
         (age > limit).then(|| format!("{what} for {} s", age.as_secs()))
     }
-}
-
-/// The first error or end of stream that waits on the pipeline's bus.
-fn bus_error(pipeline: &gstreamer::Pipeline) -> Option<String> {
-    let bus = pipeline.bus()?;
-    while let Some(message) = bus.pop() {
-        match message.view() {
-            gstreamer::MessageView::Eos(_) => return Some("the stream ended".into()),
-            gstreamer::MessageView::Error(error) => return Some(error.error().to_string()),
-            _ => {}
-        }
-    }
-    None
 }

@@ -35,14 +35,15 @@ impl Gpio {
     ) -> Result<Gpio> {
         let mut gpio = Gpio::default();
         for line in &config.gpio.lines {
-            let what = || format!("gpio: line {:?} for {} of {}", line.line, line.state, line.model);
+            let what =
+                || format!("gpio: line {} ({} of {} on {})", line.line, line.state, line.model, line.camera);
             let (watch, state) = match find(&line.model, &line.camera) {
                 Some((watch, states)) => (watch, state_index(line, &states).with_context(what)?),
                 None => (usize::MAX, 0),
             };
             let chip = config.gpio.chip.clone().or_else(|| board.gpio.chip.as_ref().map(Into::into));
             let (Some(chip), Some(offset)) = (chip, config.line_offset(&line.line, board)) else {
-                bail!("gpio: no chip for line {:?}", line.line);
+                bail!("gpio: no chip for line {}", line.line);
             };
             let mut request = Request::builder();
             request.on_chip(&chip).with_consumer("ajard").with_line(offset);

@@ -36,6 +36,7 @@ use models::Models;
 use mqtt::{Broker, Mqtt};
 use notify::{Heartbeat, Watchdog};
 use run::{Loop, Outputs, Runner};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -63,7 +64,7 @@ pub fn run(config: &Config, events: Events) -> Result<()> {
     let events = Arc::new(events);
     let mailbox = Arc::new(Mailbox::new(runners.len()));
     let plans = camera_plans(config, &board);
-    let status = format!("{} watches on {} cameras", runners.len(), plans.len());
+    let status = format!("watches: {}, cameras: {}", runners.len(), plans.len());
     let supervisor = Supervisor::start(plans, mailbox.clone(), events.clone(), camera_beat)?;
     let mut service = Loop::new(runners, mailbox, Outputs { events, mqtt, gpio });
     let mut watchdog = Watchdog::new(beats, Instant::now());
@@ -80,6 +81,9 @@ pub fn run(config: &Config, events: Events) -> Result<()> {
 pub fn check(config: &Config) -> Result<Vec<String>> {
     let board = board(config)?;
     let mut lines = vec![format!("board: {}", board.name)];
+    if let Some(path) = config.mqtt.as_ref().and_then(|mqtt| mqtt.password_file.as_ref()) {
+        read_password(path)?;
+    }
     for plan in camera_plans(config, &board) {
         if let Source::File(path) = &plan.source
             && !path.is_file()
@@ -157,11 +161,7 @@ fn start_mqtt(config: &Config, runners: &mut [Runner], heartbeat: Heartbeat) -> 
     let Some(mqtt) = &config.mqtt else { return Ok(None) };
     let id = device_id(config);
     let login = match (&mqtt.user, &mqtt.password_file) {
-        (Some(user), Some(path)) => {
-            let password = std::fs::read_to_string(path)
-                .map_err(|error| UsageError(format!("mqtt.password_file: {}: {error}", path.display())))?;
-            Some((user.clone(), password.trim_end_matches(['\r', '\n']).to_string()))
-        }
+        (Some(user), Some(path)) => Some((user.clone(), read_password(path)?)),
         (user, _) => user.as_ref().map(|user| (user.clone(), String::new())),
     };
     let broker = Broker {
@@ -179,6 +179,12 @@ fn start_mqtt(config: &Config, runners: &mut [Runner], heartbeat: Heartbeat) -> 
         rows.extend(topics.into_iter().zip(runner.payloads()));
     }
     Mqtt::start(broker, format!("{base}/availability"), rows, heartbeat).map(Some).context("mqtt")
+}
+
+fn read_password(path: &Path) -> Result<String, UsageError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| UsageError(format!("mqtt.password_file: {}: {error}", path.display())))?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_string())
 }
 
 /// The device's name in topics: from the configuration, else the host's.

@@ -35,11 +35,11 @@ impl Block {
         }
     }
 
-    pub const fn len(self) -> usize {
+    pub const fn values(self) -> usize {
         self.tap().channels() * self.places() * self.places()
     }
 
-    /// Pools its tap into `out`, which has [`Block::len`] values, and normalises it.
+    /// Pools its tap into `out`, which has [`Block::values`] values, and normalises it.
     fn write(self, taps: &Taps, out: &mut [f32]) {
         let map = match self.tap() {
             Tap::Mid => &taps.mid,
@@ -70,7 +70,7 @@ fn span(i: usize, places: usize, side: usize) -> std::ops::Range<usize> {
 
 /// Values in all of `blocks`.
 pub fn feature_len(blocks: &[Block]) -> usize {
-    blocks.iter().map(|block| block.len()).sum()
+    blocks.iter().map(|block| block.values()).sum()
 }
 
 /// The tap that a head on `blocks` needs; the engine may stop there.
@@ -82,7 +82,7 @@ pub fn deepest_tap(blocks: &[Block]) -> Tap {
 pub fn write_features(blocks: &[Block], taps: &Taps, out: &mut [f32]) {
     let mut rest = out;
     for block in blocks {
-        let (here, after) = rest.split_at_mut(block.len());
+        let (here, after) = rest.split_at_mut(block.values());
         block.write(taps, here);
         rest = after;
     }

@@ -48,7 +48,7 @@ impl Tap {
         }
     }
 
-    pub const fn len(self) -> usize {
+    pub const fn values(self) -> usize {
         self.channels() * self.side() * self.side()
     }
 }
@@ -62,7 +62,7 @@ pub struct Taps {
 
 impl Default for Taps {
     fn default() -> Self {
-        let zeros = |tap: Tap| vec![0.0; tap.len()].into_boxed_slice();
+        let zeros = |tap: Tap| vec![0.0; tap.values()].into_boxed_slice();
         Taps { mid: zeros(Tap::Mid), last: zeros(Tap::Last) }
     }
 }

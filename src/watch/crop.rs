@@ -95,25 +95,26 @@ impl CropBuffer {
     /// (see [`Region::pixels`]).
     pub fn copy_from(&mut self, frame: &Frame, rect: PixelRect) {
         let factor = rect.width.max(rect.height).div_ceil(MAX_CROP_SIDE);
-        // Very long and thin: never let the short side vanish.
-        self.width = (rect.width / factor & !1).max(2);
-        self.height = (rect.height / factor & !1).max(2);
+        // A side too short to be divided keeps two samples.
+        let factors = (factor.min(rect.width / 2), factor.min(rect.height / 2));
+        self.width = (rect.width / factors.0) & !1;
+        self.height = (rect.height / factors.1) & !1;
         self.colour = frame.colour;
         self.arrival = frame.arrival;
         let (w, h) = (self.width, self.height);
-        shrink(frame.luma, (rect.x, rect.y), 1, factor, &mut self.luma[..w * h], w);
+        shrink(frame.luma, (rect.x, rect.y), 1, factors, &mut self.luma[..w * h], w);
         let (cw, ch) = (w / 2, h / 2);
         let at = (rect.x / 2, rect.y / 2);
         let (u, v) = (&mut self.u[..cw * ch], &mut self.v[..cw * ch]);
         match frame.chroma {
             Chroma::Planar { u: from_u, v: from_v } => {
-                shrink(from_u, at, 1, factor, u, cw);
-                shrink(from_v, at, 1, factor, v, cw);
+                shrink(from_u, at, 1, factors, u, cw);
+                shrink(from_v, at, 1, factors, v, cw);
             }
             Chroma::Interleaved(uv) => {
                 let second = Plane { bytes: &uv.bytes[1..], stride: uv.stride };
-                shrink(uv, at, 2, factor, u, cw);
-                shrink(second, at, 2, factor, v, cw);
+                shrink(uv, at, 2, factors, u, cw);
+                shrink(second, at, 2, factors, v, cw);
             }
         }
     }
@@ -167,23 +168,30 @@ impl CropBuffer {
     }
 }
 
-/// Averages `factor` x `factor` boxes of `from`, starting at sample `(x, y)`, into rows of
-/// `width`; `step` is the distance of two samples of one component in a row.
-fn shrink(from: Plane, (x, y): (usize, usize), step: usize, factor: usize, to: &mut [u8], width: usize) {
+/// Averages boxes of `factors` (across, down) samples of `from`, starting at sample `(x, y)`, into
+/// rows of `width`; `step` is the distance of two samples of one component in a row.
+fn shrink(
+    from: Plane,
+    (x, y): (usize, usize),
+    step: usize,
+    factors: (usize, usize),
+    to: &mut [u8],
+    width: usize,
+) {
+    let (across, down) = factors;
     for (row, out) in to.chunks_exact_mut(width).enumerate() {
-        if factor == 1 && step == 1 {
+        if factors == (1, 1) && step == 1 {
             out.copy_from_slice(from.row(y + row, x, width));
             continue;
         }
         for (column, out) in out.iter_mut().enumerate() {
             let mut sum = 0u32;
-            for dy in 0..factor {
-                for dx in 0..factor {
-                    let at = (y + row * factor + dy) * from.stride + (x + column * factor + dx) * step;
-                    sum += u32::from(from.bytes[at]);
-                }
+            for dy in 0..down {
+                let start = (y + row * down + dy) * from.stride + (x + column * across) * step;
+                sum +=
+                    from.bytes[start..].iter().step_by(step).take(across).map(|&s| u32::from(s)).sum::<u32>();
             }
-            let count = (factor * factor) as u32;
+            let count = (across * down) as u32;
             *out = ((sum + count / 2) / count) as u8;
         }
     }

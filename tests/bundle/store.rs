@@ -198,7 +198,6 @@ fn a_rotted_backbone_is_mended_by_the_next_bundle_that_carries_it() {
 }
 
 #[test]
-#[ignore = "bug: the bundle that is active is taken for installed without a look at what is on disk"]
 fn a_rotted_head_is_mended_by_deploying_again() {
     let sandbox = deployed();
     rot(&active(&sandbox).join("head.f32"));
@@ -207,7 +206,6 @@ fn a_rotted_head_is_mended_by_deploying_again() {
 }
 
 #[test]
-#[ignore = "bug: a rotted backbone in the store counts as one that is there"]
 fn a_bundle_without_backbone_is_refused_where_the_stored_one_rotted() {
     let sandbox = deployed();
     rot(&sandbox.path("store/blobs").join(&fixture().manifest.backbone.sha256));

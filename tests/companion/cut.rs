@@ -181,7 +181,6 @@ fn mistakes_in_a_timeline_are_named() {
 }
 
 #[test]
-#[ignore = "bug: a timeline's state may be .., and its pictures then lie beside --out"]
 fn a_state_stays_inside_the_output() {
     let sandbox = sandbox();
     sandbox.write("timeline.tsv", "state\tstart_s\tend_s\n..\t0\t99\n");
@@ -238,7 +237,6 @@ fn sources_that_cannot_be_read_are_named() {
 }
 
 #[test]
-#[ignore = "bug: GStreamer's error is looked at only after 15 seconds without a frame"]
 fn sources_that_cannot_be_read_are_named_at_once() {
     let sandbox = unreadable();
     for (source, says) in UNREADABLE {

@@ -93,7 +93,6 @@ fn a_secret_key_that_is_not_there_is_named() {
 
 /// Nobody is asked for the password of a file that is no key.
 #[test]
-#[ignore = "bug: whatever is no unencrypted key is said to have a password"]
 fn what_is_no_secret_key_is_named() {
     let sandbox = with_pictures();
     sandbox.ajar_line("key new --out k --no-password").expect(0);
@@ -107,7 +106,6 @@ fn what_is_no_secret_key_is_named() {
 
 /// Who signs with minisign already need not make another key.
 #[test]
-#[ignore = "bug: minisign 0.11 writes unencrypted keys without a checksum; they are said to have a password"]
 fn a_key_of_stock_minisign_signs_bundles() {
     need("minisign");
     let sandbox = with_pictures();

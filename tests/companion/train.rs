@@ -225,7 +225,6 @@ fn mistakes_in_the_arguments_are_named() {
 
 /// The training takes minutes; where its result cannot be written must be said before it.
 #[test]
-#[ignore = "bug: --out and --report are not looked at before the training; exit code 1"]
 fn a_place_that_cannot_be_written_is_named_first() {
     let sandbox = sandbox(1);
     train(&sandbox, "nosuch/gate", "").expect_error(2, "nosuch");
@@ -233,7 +232,6 @@ fn a_place_that_cannot_be_written_is_named_first() {
 }
 
 #[test]
-#[ignore = "bug: --per-state stops at a picture that cannot be opened, instead of leaving it out"]
 fn a_picture_that_cannot_be_opened_is_left_out_with_and_without_per_state() {
     for more in ["", "--per-state 5"] {
         let sandbox = sandbox(2);
