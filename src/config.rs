@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 
 /// Interval of a watch that names none.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
-/// A hundred years: keeps every sum of times far from overflow.
-const MAX_SECONDS: f64 = 3e9;
+/// Thirty years: keeps every sum of times far from overflow.
+const MAX_SECONDS: f64 = 1e9;
 const MIN_INTERVAL: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -188,7 +188,7 @@ fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Er
     let seconds = f64::deserialize(deserializer)?;
     let micros = seconds * 1e6;
     if !(0.0..=MAX_SECONDS * 1e6).contains(&micros) {
-        return Err(serde::de::Error::custom(format!("{seconds:e} is no possible number of seconds")));
+        return Err(serde::de::Error::custom("want a number of seconds from 0 to 1e9"));
     }
     Ok(Duration::from_micros(micros as u64))
 }

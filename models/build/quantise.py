@@ -5,8 +5,8 @@ channel; biases are int32 in units of (input scale x weight scale). Two things a
 
 - the taps of a depthwise kernel are rounded up or down, all 512 ways tried, for the smallest variance of the error the
   kernel makes on real inputs (after Nagel et al., "Up or Down? Adaptive Rounding for Post-Training Quantization", 2020);
-- the mean error of every convolution, with the errors of the layers before it, is taken out of its bias, layer by layer
-  (bias correction, Nagel et al. 2019). It does most for the worst pictures.
+- the mean error of every convolution, with what the layers before it add, is taken out of its bias, layer by layer (bias
+  correction, Nagel et al. 2019). It does most for the worst pictures.
 """
 
 import itertools
@@ -154,9 +154,10 @@ def correct_biases(network: QuantisedNetwork, crops: list[Crop]) -> QuantisedNet
             error = error + difference.mean(axis=(1, 2)) / len(crops)
         quantised = replace(quantised, bias=integer_bias(integer.bias - error, quantised.bias_scale))
         corrected.append(quantised)
-        still_read = {name for later in network.layers[index + 1 :] for name in (later.layer.source, later.layer.residual)}
+        later = [q.layer for q in network.layers[index + 1 :]]
+        still_read = {name for layer in later for name in (layer.source, layer.residual)}
         for e, r in zip(exact, rounded):
-            run_layer(layer, e)
+            run_layer(quantised.layer, e)
             run_layer(quantised.as_float(), r, finish)
             for tensors in (e, r):
                 for name in tensors.keys() - still_read:

@@ -81,9 +81,6 @@ pub fn run(config: &Config, events: Events) -> Result<()> {
 pub fn check(config: &Config) -> Result<Vec<String>> {
     let board = board(config)?;
     let mut lines = vec![format!("board: {}", board.name)];
-    if let Some(path) = config.mqtt.as_ref().and_then(|mqtt| mqtt.password_file.as_ref()) {
-        read_password(path)?;
-    }
     for plan in camera_plans(config, &board) {
         if let Source::File(path) = &plan.source
             && !path.is_file()
@@ -104,6 +101,9 @@ pub fn check(config: &Config) -> Result<Vec<String>> {
     }
     for (model, camera) in config.watches() {
         lines.push(format!("watch: {model} on {camera}"));
+    }
+    if let Some(path) = config.mqtt.as_ref().and_then(|mqtt| mqtt.password_file.as_ref()) {
+        read_password(path)?;
     }
     Ok(lines)
 }

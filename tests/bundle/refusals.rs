@@ -362,7 +362,7 @@ fn versions(fixture: &Fixture) -> Vec<Case> {
         case(
             "another input size",
             E31,
-            "input InputSpec { shape: [224, 224, 3]",
+            "made for another input (224 x 224",
             fixture.changed(|m| m.input.shape = [224, 224, 3]),
         ),
         case(

@@ -97,7 +97,7 @@ fn what_is_stored_is_complete_and_nobody_writes_it_again() {
 fn ajard_finds_a_deployed_bundle_in_order() {
     let sandbox = deployed();
     let config = "[device]\nboard = \"generic-x86-64\"\nstore = \"store\"\ntrusted_keys = \"k\"\n\
-                  [cameras.drive]\nsource = \"clip.avi\"\n\
+                  [cameras.drive]\nsource = \"videotestsrc ! identity\"\n\
                   [classification.custom.gate.state_config.cameras.drive]\ncrop = [0, 0, 1, 1]\n";
     sandbox.write("ajard.toml", config);
     let output = sandbox.ajard(&["check", "--config", "ajard.toml"]).expect(0);
