@@ -1,5 +1,6 @@
 //! The companion's commands: what the user typed, and what it does.
 
+use super::bundles::{self, BundleFile};
 use super::cut::{Cut, parse_crop, parse_seconds, parse_start};
 use super::dataset::Dataset;
 use super::embed::embed;
@@ -7,17 +8,13 @@ use super::evaluate::{Evaluation, most_probable};
 use super::keys::{self, Protection};
 use super::train::train;
 use super::{BACKBONE, pack};
-use crate::bundle::manifest::{Role, check_model_name};
-use crate::bundle::store::{Installed, Store};
-use crate::bundle::verify::{Verified, read_file, verify};
-use crate::bundle::{Code, Refusal};
+use crate::bundle::manifest::check_model_name;
 use crate::config::Codec;
-use crate::engine::features::deepest_tap;
 use crate::engine::{Engine, Tap, Taps};
 use crate::exit::UsageError;
 use crate::model::Model;
 use crate::watch::decision::Probabilities;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -197,6 +194,18 @@ struct FileArgs {
     trust: Trust,
 }
 
+impl BundleArgs {
+    fn file(&self) -> BundleFile<'_> {
+        BundleFile { path: &self.bundle, trusted_keys: self.trust.trusted_keys.as_deref() }
+    }
+}
+
+impl FileArgs {
+    fn file(&self) -> BundleFile<'_> {
+        BundleFile { path: &self.file, trusted_keys: self.trust.trusted_keys.as_deref() }
+    }
+}
+
 #[derive(Args)]
 struct DeployArgs {
     /// The device's store
@@ -214,10 +223,10 @@ impl Cli {
             Command::Train(args) => train_and_sign(&args),
             Command::Evaluate(args) => evaluate(&args),
             Command::Classify(args) => classify(&args),
-            Command::Bundle(BundleCommand::Inspect(args)) => inspect(&args),
-            Command::Bundle(BundleCommand::Verify(args)) => verify_only(&args),
-            Command::Bundle(BundleCommand::Unpack { file, out }) => unpack(&file, out),
-            Command::Deploy(args) => deploy(&args),
+            Command::Bundle(BundleCommand::Inspect(args)) => bundles::inspect(args.file()),
+            Command::Bundle(BundleCommand::Verify(args)) => bundles::check(args.file()),
+            Command::Bundle(BundleCommand::Unpack { file, out }) => bundles::unpack(file.file(), out),
+            Command::Deploy(args) => bundles::deploy(args.file.file(), &args.store),
         }
     }
 }
@@ -294,7 +303,7 @@ fn train_and_sign(args: &TrainArgs) -> Result<()> {
 
 fn evaluate(args: &EvaluateArgs) -> Result<()> {
     let dataset = Dataset::open(&args.dataset)?;
-    let (model, engine) = load(&args.bundle)?;
+    let (model, engine) = bundles::load(args.bundle.file())?;
     let states = model.manifest.states.clone();
     // The folders' order need not be the model's.
     let index = |name: &String| {
@@ -334,7 +343,7 @@ struct Classified<'a> {
 }
 
 fn classify(args: &ClassifyArgs) -> Result<()> {
-    let (mut model, mut engine) = load(&args.bundle)?;
+    let (mut model, mut engine) = bundles::load(args.bundle.file())?;
     let mut taps = Taps::default();
     let mut unreadable = 0;
     for picture in &args.picture {
@@ -371,96 +380,4 @@ fn print_classified(model: &Model, picture: &Path, probabilities: &Probabilities
         println!("{}: {state} ({})", picture.display(), all.join(", "));
     }
     Ok(())
-}
-
-/// The verified model of a bundle, and an engine for its backbone.
-fn load(args: &BundleArgs) -> Result<(Model, Engine)> {
-    let bytes = read_bundle(&args.bundle)?;
-    let bundle = verify(&bytes, &keys::trusted(args.trust.trusted_keys.as_deref())?)?;
-    let head = bundle.part(Role::Head).unwrap_or_default();
-    let model = Model::new(bundle.manifest.clone(), head)?;
-    let backbone = bundle
-        .part(Role::Backbone)
-        .ok_or_else(|| Refusal::new(Code::E33, "the bundle carries no backbone"))?;
-    Ok((model, Engine::load(backbone, deepest_tap(&bundle.manifest.head.blocks))?))
-}
-
-fn inspect(args: &FileArgs) -> Result<()> {
-    with_bundle(args, |bundle| {
-        println!("# signed by {}, manifest {}", bundle.key_id, bundle.manifest_sha256);
-        print!("{}", String::from_utf8_lossy(bundle.manifest_bytes));
-        Ok(())
-    })
-}
-
-fn verify_only(args: &FileArgs) -> Result<()> {
-    with_bundle(args, |bundle| {
-        let manifest = &bundle.manifest;
-        println!(
-            "{}: good; model {}, sequence number {}, signed by {}",
-            args.file.display(),
-            manifest.model,
-            manifest.seq,
-            bundle.key_id
-        );
-        Ok(())
-    })
-}
-
-fn unpack(args: &FileArgs, out: Option<PathBuf>) -> Result<()> {
-    with_bundle(args, |bundle| {
-        let directory = out.unwrap_or_else(|| args.file.with_extension(""));
-        if directory.exists() {
-            return Err(UsageError(format!("{} exists; choose another --out", directory.display())).into());
-        }
-        fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;
-        let write = |name: &str, bytes: &[u8]| {
-            let path = directory.join(name);
-            fs::write(&path, bytes).with_context(|| path.display().to_string())
-        };
-        write("manifest.toml", bundle.manifest_bytes)?;
-        write("manifest.toml.minisig", bundle.signature.as_bytes())?;
-        let mut sums = String::new();
-        for (part, bytes) in bundle.manifest.parts.iter().zip(&bundle.parts) {
-            write(&part.name, bytes)?;
-            sums += &format!("{}  {}\n", part.sha256, part.name);
-        }
-        write("SHA256SUMS", sums.as_bytes())?;
-        println!("{}", directory.display());
-        Ok(())
-    })
-}
-
-fn deploy(args: &DeployArgs) -> Result<()> {
-    with_bundle(&args.file, |bundle| {
-        let what = format!("{} (sequence number {})", bundle.manifest.model, bundle.manifest.seq);
-        match Store::new(&args.store).install(bundle)? {
-            Installed::New { id } => {
-                println!("{what} is installed as {id}; ajard runs it from its next start")
-            }
-            Installed::Mended { id } => {
-                println!("{what} was damaged in the store and is whole again as {id}")
-            }
-            Installed::Already { id } => {
-                println!(
-                    "{what} was installed before as {id}; nothing changed, ajard runs it from its next start"
-                )
-            }
-        }
-        Ok(())
-    })
-}
-
-/// Reads and verifies a bundle file.
-fn with_bundle(args: &FileArgs, then: impl FnOnce(&Verified) -> Result<()>) -> Result<()> {
-    let bytes = read_bundle(&args.file)?;
-    then(&verify(&bytes, &keys::trusted(args.trust.trusted_keys.as_deref())?)?)
-}
-
-/// A file that is not there is a mistake of the command line, not of the bundle.
-fn read_bundle(path: &Path) -> Result<Vec<u8>> {
-    if !path.exists() {
-        return Err(UsageError(format!("{}: no such file", path.display())).into());
-    }
-    Ok(read_file(path)?)
 }

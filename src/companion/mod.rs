@@ -10,9 +10,11 @@
 //! train       the recipe: which features, how much regularisation
 //! evaluate    how good it is
 //! keys, pack  the head becomes a signed bundle
+//! bundles     bundle files: inspect, verify, unpack, deploy
 //! commands    what the user typed
 //! ```
 
+mod bundles;
 pub mod commands;
 mod cut;
 pub mod dataset;

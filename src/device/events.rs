@@ -1,6 +1,6 @@
 //! Events: one JSON object a line, for programs that follow a device without a broker.
 
-use super::report::Report;
+use super::report::{Report, now};
 use crate::watch::decision::Probabilities;
 use crate::watch::gate::Reason;
 use jiff::Timestamp;
@@ -77,10 +77,4 @@ impl Events {
             log::warn!("an event was lost: {error}");
         }
     }
-}
-
-/// The wall clock in milliseconds: for people's eyes, never for decisions.
-pub fn now() -> Timestamp {
-    let now = Timestamp::now();
-    now.round(jiff::Unit::Millisecond).unwrap_or(now)
 }

@@ -27,7 +27,7 @@ impl Report {
     /// What is said before anything is known.
     pub fn first(model: &str, camera: &str, bundle: Option<String>, why: &'static str) -> Report {
         Report {
-            time: super::events::now(),
+            time: now(),
             model: model.into(),
             camera: camera.into(),
             state: UNKNOWN.into(),
@@ -41,7 +41,7 @@ impl Report {
 
     /// Takes in a change.
     pub fn update(&mut self, change: &Change, states: &[String]) {
-        self.time = super::events::now();
+        self.time = now();
         self.previous = state_name(change.from, states).into();
         self.state = state_name(change.to, states).into();
         self.reason = match change.to {
@@ -63,4 +63,10 @@ pub fn state_name(verdict: Verdict, states: &[String]) -> &str {
         Verdict::State(state) => states.get(usize::from(state)).map_or(UNKNOWN, String::as_str),
         Verdict::Unknown(_) => UNKNOWN,
     }
+}
+
+/// The wall clock in milliseconds: for people's eyes, never for decisions.
+pub fn now() -> Timestamp {
+    let now = Timestamp::now();
+    now.round(jiff::Unit::Millisecond).unwrap_or(now)
 }

@@ -1,12 +1,12 @@
 //! The loop: every watch, from the newest crop to the outputs.
 
-use super::events::{Attempt, Events, now as wall_clock};
+use super::events::{Attempt, Events};
 use super::gpio::Gpio;
 use super::mailbox::Mailbox;
 use super::models::Models;
 use super::mqtt::{Mqtt, Topic};
 use super::notify::Watchdog;
-use super::report::{NO_MODEL, Report, STARTING, state_name};
+use super::report::{NO_MODEL, Report, STARTING, now as wall_clock, state_name};
 use crate::config::Config;
 use crate::watch::Watch;
 use crate::watch::crop::Input;

@@ -3,7 +3,9 @@
 //! A dataset's picture takes the same way (see `companion::picture`), so training never sees
 //! anything the device would not have produced.
 
-use super::frame::{Chroma, Colour, Frame, Matrix, Plane, Range};
+use super::colour::ToRgb;
+use super::frame::{Chroma, Colour, Frame, Plane};
+use super::resize::{FRACTION_BITS, Resize};
 use embassy_time::Instant;
 
 /// Longest side of a buffered crop in pixels. A larger crop is averaged down by the smallest
@@ -209,138 +211,6 @@ impl Default for Input {
     }
 }
 
-/// Resized samples keep this many bits below one code value.
-const FRACTION_BITS: u32 = 6;
-const WEIGHT_BITS: u32 = 14;
-const WEIGHT_ONE: i32 = 1 << WEIGHT_BITS;
-/// Source samples under one output sample: a triangle twice `MAX_CROP_SIDE / INPUT_SIDE` wide.
-const MAX_TAPS: usize = 2 * MAX_CROP_SIDE / INPUT_SIDE + 2;
-
-/// Where one output sample's weights lie in the source.
-#[derive(Clone, Copy)]
-struct Taps {
-    first: u16,
-    count: u16,
-    weight: [i16; MAX_TAPS],
-}
-
-/// Area-correct resize of one plane to [`INPUT_SIDE`] squared: a separable triangle filter as
-/// wide as the reduction (bilinear when enlarging), in whole numbers so that every machine gets
-/// the same bytes. The filter is Pillow's `BILINEAR` with reducing support.
-struct Resize {
-    width: usize,
-    across: [Taps; INPUT_SIDE],
-    down: [Taps; INPUT_SIDE],
-}
-
-impl Resize {
-    fn new(width: usize, height: usize) -> Resize {
-        let taps = |size| core::array::from_fn(|i| Taps::new(i, size));
-        Resize { width, across: taps(width), down: taps(height) }
-    }
-
-    /// Output row `row`, each sample with [`FRACTION_BITS`] below the code value.
-    fn row(&self, plane: &[u8], row: usize, out: &mut [u16; INPUT_SIDE]) {
-        let mut column = [0i32; MAX_CROP_SIDE];
-        let column = &mut column[..self.width];
-        let down = &self.down[row];
-        for tap in 0..down.count as usize {
-            let weight = i32::from(down.weight[tap]);
-            let source = &plane[(down.first as usize + tap) * self.width..][..self.width];
-            for (sum, &sample) in column.iter_mut().zip(source) {
-                *sum += weight * i32::from(sample);
-            }
-        }
-        for (out, across) in out.iter_mut().zip(&self.across) {
-            let source = &column[across.first as usize..][..across.count as usize];
-            let weights = &across.weight[..across.count as usize];
-            // 8 + 14 bits, less 8, times 14 bits: the sum stays below 2^28.
-            let sum: i32 = source.iter().zip(weights).map(|(&s, &w)| (s >> 8) * i32::from(w)).sum();
-            let shift = WEIGHT_BITS + WEIGHT_BITS - 8 - FRACTION_BITS;
-            *out = ((sum + (1 << (shift - 1))) >> shift) as u16;
-        }
-    }
-}
-
-impl Taps {
-    /// The weights of output sample `i` over `size` source samples; they add up to
-    /// [`WEIGHT_ONE`].
-    fn new(i: usize, size: usize) -> Taps {
-        let scale = size as f32 / INPUT_SIDE as f32;
-        let support = scale.max(1.0);
-        let centre = (i as f32 + 0.5) * scale;
-        let first = if centre > support { (centre - support + 0.5) as usize } else { 0 };
-        let last = ((centre + support + 0.5) as usize).min(size);
-        let first = first.min(size - 1);
-        let count = (last - first).clamp(1, MAX_TAPS);
-        let mut exact = [0f32; MAX_TAPS];
-        let mut total = 0.0;
-        for (k, exact) in exact[..count].iter_mut().enumerate() {
-            let distance = ((first + k) as f32 + 0.5 - centre).abs() / support;
-            *exact = (1.0 - distance).max(0.0);
-            total += *exact;
-        }
-        let mut taps = Taps { first: first as u16, count: count as u16, weight: [0; MAX_TAPS] };
-        let mut left = WEIGHT_ONE;
-        let mut largest = 0;
-        for (k, &exact) in exact[..count].iter().enumerate() {
-            let weight = if total > 0.0 { (exact / total * WEIGHT_ONE as f32 + 0.5) as i32 } else { 0 };
-            taps.weight[k] = weight as i16;
-            left -= weight;
-            if taps.weight[k] > taps.weight[largest] {
-                largest = k;
-            }
-        }
-        // Rounding leaves a few units; the largest weight takes them, so flat stays flat.
-        taps.weight[largest] += left as i16;
-        taps
-    }
-}
-
-/// YUV to RGB with the stream's own matrix and range (ITU-R BT.601-7, BT.709-6, JFIF).
-struct ToRgb {
-    black: i32,
-    luma: i32,
-    red_v: i32,
-    green_u: i32,
-    green_v: i32,
-    blue_u: i32,
-}
-
-const COEFFICIENT_BITS: u32 = 14;
-
-impl ToRgb {
-    fn new(colour: Colour) -> ToRgb {
-        let (kr, kb) = match colour.matrix {
-            Matrix::Bt601 => (0.299f32, 0.114f32),
-            Matrix::Bt709 => (0.2126, 0.0722),
-        };
-        let (black, luma, chroma) = match colour.range {
-            Range::Limited => (16, 255.0 / 219.0, 255.0 / 224.0),
-            Range::Full => (0, 1.0, 1.0),
-        };
-        let kg = 1.0 - kr - kb;
-        let fixed = |c: f32| (c * (1 << COEFFICIENT_BITS) as f32 + 0.5) as i32;
-        ToRgb {
-            black: black << FRACTION_BITS,
-            luma: fixed(luma),
-            red_v: fixed(chroma * 2.0 * (1.0 - kr)),
-            green_u: fixed(chroma * 2.0 * (1.0 - kb) * kb / kg),
-            green_v: fixed(chroma * 2.0 * (1.0 - kr) * kr / kg),
-            blue_u: fixed(chroma * 2.0 * (1.0 - kb)),
-        }
-    }
-
-    fn pixel(&self, y: u16, u: u16, v: u16) -> [u8; 3] {
-        let centre = 128 << FRACTION_BITS;
-        let y = (i32::from(y) - self.black) * self.luma;
-        let (u, v) = (i32::from(u) - centre, i32::from(v) - centre);
-        let shift = COEFFICIENT_BITS + FRACTION_BITS;
-        let code = |sum: i32| ((sum + (1 << (shift - 1))) >> shift).clamp(0, 255) as u8;
-        [code(y + self.red_v * v), code(y - self.green_u * u - self.green_v * v), code(y + self.blue_u * u)]
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -375,62 +245,6 @@ mod tests {
         // A sliver is still two pixels.
         let sliver = PixelRect { x: 638, y: 478, width: 2, height: 2 };
         assert_eq!(rect([0.9999, 0.9999, 1.0, 1.0], 640, 480), Some(sliver));
-    }
-
-    /// `Resize` in f64, straight from the definition.
-    fn reference(plane: &[u8], width: usize, height: usize, x: usize, y: usize) -> f64 {
-        let weights = |i: usize, size: usize| {
-            let scale = size as f64 / INPUT_SIDE as f64;
-            let support = scale.max(1.0);
-            let centre = (i as f64 + 0.5) * scale;
-            let raw: Vec<f64> =
-                (0..size).map(|k| (1.0 - ((k as f64 + 0.5 - centre) / support).abs()).max(0.0)).collect();
-            let total: f64 = raw.iter().sum();
-            raw.into_iter().map(move |w| w / total).collect::<Vec<_>>()
-        };
-        let (across, down) = (weights(x, width), weights(y, height));
-        (0..height)
-            .map(|r| down[r] * (0..width).map(|c| across[c] * f64::from(plane[r * width + c])).sum::<f64>())
-            .sum()
-    }
-
-    #[test]
-    fn resize_is_within_one_code_value_of_the_definition() {
-        let mut seed = 1u32;
-        for (width, height) in [(2, 2), (64, 40), (128, 128), (130, 300), (512, 512)] {
-            let plane: Vec<u8> = (0..width * height)
-                .map(|_| {
-                    seed = seed.wrapping_mul(1664525).wrapping_add(1013904223);
-                    (seed >> 24) as u8
-                })
-                .collect();
-            let resize = Resize::new(width, height);
-            for y in [0, 1, 63, 126, 127] {
-                let mut row = [0; INPUT_SIDE];
-                resize.row(&plane, y, &mut row);
-                for x in [0, 1, 64, 127] {
-                    let want = reference(&plane, width, height, x, y);
-                    let got = f64::from(row[x]) / f64::from(1 << FRACTION_BITS);
-                    assert!((want - got).abs() < 0.5, "{width}x{height} at {x},{y}: {got}, want {want}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn colours_follow_matrix_and_range() {
-        let wide = |c: [u8; 3]| c.map(|c| u16::from(c) << FRACTION_BITS);
-        let rgb = |matrix, range, yuv: [u8; 3]| {
-            let [y, u, v] = wide(yuv);
-            ToRgb::new(Colour { matrix, range }).pixel(y, u, v)
-        };
-        assert_eq!(rgb(Matrix::Bt601, Range::Limited, [16, 128, 128]), [0, 0, 0]);
-        assert_eq!(rgb(Matrix::Bt601, Range::Limited, [235, 128, 128]), [255, 255, 255]);
-        assert_eq!(rgb(Matrix::Bt601, Range::Full, [235, 128, 128]), [235, 235, 235]);
-        // Pure red: BT.601 limited (81, 90, 240), BT.709 limited (63, 102, 240).
-        let near = |a: [u8; 3], b: [u8; 3]| a.iter().zip(b).all(|(a, b)| a.abs_diff(b) <= 2);
-        assert!(near(rgb(Matrix::Bt601, Range::Limited, [81, 90, 240]), [255, 0, 0]));
-        assert!(near(rgb(Matrix::Bt709, Range::Limited, [63, 102, 240]), [255, 0, 0]));
     }
 
     fn frame<'a>(width: usize, height: usize, y: &'a [u8], uv: Chroma<'a>) -> Frame<'a> {

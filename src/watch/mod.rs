@@ -8,11 +8,13 @@
 //! file. The engine is the caller's: between [`Watch::see`], which says whether to look, and
 //! [`Watch::conclude`], which takes the probabilities.
 
+mod colour;
 pub mod crop;
 pub mod decision;
 pub mod frame;
 pub mod gate;
 pub mod motion;
+mod resize;
 
 use crop::CropBuffer;
 use decision::{Change, Decision, DecisionSettings, Probabilities, Verdict, Vote};

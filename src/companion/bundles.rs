@@ -1,0 +1,110 @@
+//! What the companion does with bundle files: load, inspect, verify, unpack, deploy.
+
+use super::keys;
+use crate::bundle::manifest::Role;
+use crate::bundle::store::{Installed, Store};
+use crate::bundle::verify::{Verified, read_file, verify};
+use crate::bundle::{Code, Refusal};
+use crate::engine::Engine;
+use crate::engine::features::deepest_tap;
+use crate::exit::UsageError;
+use crate::model::Model;
+use anyhow::{Context, Result};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A bundle file, and the directory of the keys it is verified with, if not this computer's own.
+#[derive(Clone, Copy)]
+pub struct BundleFile<'a> {
+    pub path: &'a Path,
+    pub trusted_keys: Option<&'a Path>,
+}
+
+/// The verified model of a bundle, and an engine for its backbone.
+pub fn load(file: BundleFile) -> Result<(Model, Engine)> {
+    with_bundle(file, |bundle| {
+        let head = bundle.part(Role::Head).unwrap_or_default();
+        let model = Model::new(bundle.manifest.clone(), head)?;
+        let backbone = bundle
+            .part(Role::Backbone)
+            .ok_or_else(|| Refusal::new(Code::E33, "the bundle carries no backbone"))?;
+        Ok((model, Engine::load(backbone, deepest_tap(&bundle.manifest.head.blocks))?))
+    })
+}
+
+pub fn inspect(file: BundleFile) -> Result<()> {
+    with_bundle(file, |bundle| {
+        println!("# signed by {}, manifest {}", bundle.key_id, bundle.manifest_sha256);
+        print!("{}", String::from_utf8_lossy(bundle.manifest_bytes));
+        Ok(())
+    })
+}
+
+pub fn check(file: BundleFile) -> Result<()> {
+    with_bundle(file, |bundle| {
+        let manifest = &bundle.manifest;
+        println!(
+            "{}: good; model {}, sequence number {}, signed by {}",
+            file.path.display(),
+            manifest.model,
+            manifest.seq,
+            bundle.key_id
+        );
+        Ok(())
+    })
+}
+
+/// `out`: the directory to make; the bundle's name without its extension unless given.
+pub fn unpack(file: BundleFile, out: Option<PathBuf>) -> Result<()> {
+    with_bundle(file, |bundle| {
+        let directory = out.unwrap_or_else(|| file.path.with_extension(""));
+        if directory.exists() {
+            return Err(UsageError(format!("{} exists; choose another --out", directory.display())).into());
+        }
+        fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;
+        let write = |name: &str, bytes: &[u8]| {
+            let path = directory.join(name);
+            fs::write(&path, bytes).with_context(|| path.display().to_string())
+        };
+        write("manifest.toml", bundle.manifest_bytes)?;
+        write("manifest.toml.minisig", bundle.signature.as_bytes())?;
+        let mut sums = String::new();
+        for (part, bytes) in bundle.manifest.parts.iter().zip(&bundle.parts) {
+            write(&part.name, bytes)?;
+            sums += &format!("{}  {}\n", part.sha256, part.name);
+        }
+        write("SHA256SUMS", sums.as_bytes())?;
+        println!("{}", directory.display());
+        Ok(())
+    })
+}
+
+pub fn deploy(file: BundleFile, store: &Path) -> Result<()> {
+    with_bundle(file, |bundle| {
+        let what = format!("{} (sequence number {})", bundle.manifest.model, bundle.manifest.seq);
+        match Store::new(store).install(bundle)? {
+            Installed::New { id } => {
+                println!("{what} is installed as {id}; ajard runs it from its next start")
+            }
+            Installed::Mended { id } => {
+                println!("{what} was damaged in the store and is whole again as {id}")
+            }
+            Installed::Already { id } => {
+                println!(
+                    "{what} was installed before as {id}; nothing changed, ajard runs it from its next start"
+                )
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Reads and verifies a bundle file.
+fn with_bundle<T>(file: BundleFile, then: impl FnOnce(&Verified) -> Result<T>) -> Result<T> {
+    // A file that is not there is a mistake of the command line, not of the bundle.
+    if !file.path.exists() {
+        return Err(UsageError(format!("{}: no such file", file.path.display())).into());
+    }
+    let bytes = read_file(file.path)?;
+    then(&verify(&bytes, &keys::trusted(file.trusted_keys)?)?)
+}
