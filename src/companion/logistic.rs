@@ -148,8 +148,7 @@ impl Gradient for Problem {
 mod tests {
     use super::*;
 
-    /// Features of 6 examples in 2 dimensions, 3 states, and scikit-learn's answer:
-    /// LogisticRegression(C=2, class_weight='balanced').
+    /// Features of 6 examples in 2 dimensions, 3 states.
     fn features() -> (DMatrix<f64>, Vec<usize>) {
         let rows = [1.0, 0.1, 0.9, -0.2, 0.8, 0.3, -1.0, 0.2, -0.7, -0.1, 0.1, 1.0];
         (DMatrix::from_row_slice(6, 2, &rows), vec![0, 0, 0, 1, 1, 2])
@@ -187,6 +186,27 @@ mod tests {
                 assert!((f64::from(scores[state]) - rebuilt).abs() < 1e-3);
                 assert!(scores[label] >= scores[state], "example {i}");
             }
+        }
+    }
+
+    /// LogisticRegression(C=2, class_weight='balanced').predict_proba of scikit-learn 1.9.1.
+    #[test]
+    fn probabilities_are_scikit_learns() {
+        let want = [
+            [0.7524, 0.0733, 0.1742],
+            [0.7853, 0.0976, 0.1170],
+            [0.6319, 0.1000, 0.2681],
+            [0.0610, 0.7629, 0.1761],
+            [0.1218, 0.7363, 0.1418],
+            [0.1854, 0.1601, 0.6546],
+        ];
+        let (x, labels) = features();
+        let span = Span::new(&(&x * x.transpose())).unwrap();
+        let fit = span.fit(&[0, 1, 2, 3, 4, 5], &labels, 3, 2.0).unwrap();
+        for (i, want) in want.iter().enumerate() {
+            let mut got = span.scores(&fit, i);
+            crate::engine::head::softmax(&mut got);
+            assert!(got.iter().zip(want).all(|(got, want)| (got - want).abs() < 1e-3), "{i}: {got:?}");
         }
     }
 }
