@@ -19,6 +19,8 @@ use std::thread::JoinHandle;
 
 /// How often the supervisor looks at its cameras.
 const ROUND: std::time::Duration = std::time::Duration::from_millis(100);
+/// Time that stopping all pipelines may take.
+const STOP_LIMIT: std::time::Duration = std::time::Duration::from_secs(5);
 /// From the start of a pipeline to its first frame.
 const FIRST_FRAME_LIMIT: Duration = Duration::from_secs(15);
 /// Without a frame for this long a running camera is taken for stalled.
@@ -70,7 +72,13 @@ impl Supervisor {
 impl Drop for Supervisor {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
+        let Some(thread) = self.thread.take() else { return };
+        let deadline = std::time::Instant::now() + STOP_LIMIT;
+        while !thread.is_finished() && std::time::Instant::now() < deadline {
+            std::thread::sleep(ROUND / 10);
+        }
+        // A driver that hangs is left to the kernel, which ends it with the process.
+        if thread.is_finished() {
             let _ = thread.join();
         }
     }

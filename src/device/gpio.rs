@@ -9,10 +9,9 @@ use gpiocdev::line::{Offset, Value};
 
 /// One requested line.
 struct Line {
-    /// Index of the watch it follows.
-    watch: usize,
-    /// Index of the state that makes it active.
-    state: u8,
+    /// Index of the watch it follows and of the state that makes it active; none while the model
+    /// is missing, which leaves the line at its fail-safe level.
+    follows: Option<(usize, u8)>,
     fail_safe: Level,
     offset: Offset,
     request: Request,
@@ -25,22 +24,11 @@ pub struct Gpio {
 }
 
 impl Gpio {
-    /// Requests the configured lines, each at its fail-safe level. `find` gives the index of a
-    /// (model, camera) watch and its states; `None` while its model is missing, which leaves the
-    /// line at its fail-safe level.
-    pub fn open(
-        config: &Config,
-        board: &Board,
-        find: impl Fn(&str, &str) -> Option<(usize, Vec<String>)>,
-    ) -> Result<Gpio> {
+    /// Requests the configured lines, each at its fail-safe level. To be called before anything
+    /// slow: until then the lines float, or keep what a crash left.
+    pub fn open(config: &Config, board: &Board) -> Result<Gpio> {
         let mut gpio = Gpio::default();
         for line in &config.gpio.lines {
-            let what =
-                || format!("gpio: line {} ({} of {} on {})", line.line, line.state, line.model, line.camera);
-            let (watch, state) = match find(&line.model, &line.camera) {
-                Some((watch, states)) => (watch, state_index(line, &states).with_context(what)?),
-                None => (usize::MAX, 0),
-            };
             let chip = config.gpio.chip.clone().or_else(|| board.gpio.chip.as_ref().map(Into::into));
             let (Some(chip), Some(offset)) = (chip, config.line_offset(&line.line, board)) else {
                 bail!("gpio: no chip for line {}", line.line);
@@ -51,16 +39,32 @@ impl Gpio {
             if line.active_low {
                 request.as_active_low();
             }
-            let request = request.request().with_context(|| format!("{} on {}", what(), chip.display()))?;
-            gpio.lines.push(Line { watch, state, fail_safe: line.fail_safe, offset, request });
+            let request = request.request().with_context(|| {
+                let GpioLine { line, state, model, camera, .. } = line;
+                format!("gpio: line {line} ({state} of {model} on {camera}) on {}", chip.display())
+            })?;
+            gpio.lines.push(Line { follows: None, fail_safe: line.fail_safe, offset, request });
         }
         Ok(gpio)
     }
 
+    /// Ties each line to its watch. `find` gives the index of a (model, camera) watch and its
+    /// states, as far as they are known.
+    pub fn follow(&mut self, config: &Config, find: impl Fn(&str, &str) -> Option<(usize, Vec<String>)>) {
+        for (line, wanted) in self.lines.iter_mut().zip(&config.gpio.lines) {
+            line.follows = find(&wanted.model, &wanted.camera).and_then(|(watch, states)| {
+                let state = states.iter().position(|state| *state == wanted.state)?;
+                Some((watch, state as u8))
+            });
+        }
+    }
+
     /// Sets the lines of a watch.
     pub fn set(&self, watch: usize, verdict: Verdict) {
-        for line in self.lines.iter().filter(|line| line.watch == watch) {
-            line.set(level(verdict, line.state, line.fail_safe));
+        for line in &self.lines {
+            if let Some((_, state)) = line.follows.filter(|(follows, _)| *follows == watch) {
+                line.set(level(verdict, state, line.fail_safe));
+            }
         }
     }
 }
@@ -95,13 +99,6 @@ fn value(level: Level) -> Value {
         Level::Active => Value::Active,
         Level::Inactive => Value::Inactive,
     }
-}
-
-fn state_index(line: &GpioLine, states: &[String]) -> Result<u8> {
-    let index = states.iter().position(|state| *state == line.state);
-    index.map(|index| index as u8).with_context(|| {
-        format!("the model {} has no state {:?}, only {}", line.model, line.state, states.join(", "))
-    })
 }
 
 #[cfg(test)]

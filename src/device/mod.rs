@@ -47,14 +47,14 @@ pub fn run(config: &Config, events: Events) -> Result<()> {
         signal_hook::flag::register(signal, stop.clone()).context("signals")?;
     }
     let board = board(config)?;
+    let mut gpio = Gpio::open(config, &board)?;
     let mut models = load_models(config);
     let mut runners = run::runners(config, &models, Instant::now());
     check_gpio_states(config, &runners)?;
-    let gpio = Gpio::open(config, &board, |model, camera| {
+    gpio.follow(config, |model, camera| {
         let index = runners.iter().position(|r| r.report.model == model && r.report.camera == camera)?;
-        let states = runners[index].states();
-        (!states.is_empty()).then(|| (index, states.to_vec()))
-    })?;
+        Some((index, runners[index].states().to_vec()))
+    });
     let (camera_beat, mqtt_beat) = (Heartbeat::default(), Heartbeat::default());
     let mut beats = vec![camera_beat.clone()];
     let mqtt = start_mqtt(config, &mut runners, mqtt_beat.clone())?;
@@ -73,6 +73,8 @@ pub fn run(config: &Config, events: Events) -> Result<()> {
     service.run(&mut models, &mut watchdog, &stop);
     log::info!("stopping; {} crops were replaced by newer ones", service.mailbox.replaced());
     notify::stopping();
+    // The outputs first: a camera that hangs must not keep them from their last word.
+    drop(service);
     drop(supervisor);
     Ok(())
 }

@@ -31,11 +31,12 @@ pub struct Runner {
     topics: Option<(Topic, Topic)>,
 }
 
-/// The outputs that exist.
+/// The outputs that exist. GPIO comes first: dropped in this order, the lines are at their fail-safe
+/// level before MQTT's goodbye, which may wait for the network.
 pub struct Outputs {
-    pub events: Arc<Events>,
-    pub mqtt: Option<Mqtt>,
     pub gpio: Gpio,
+    pub mqtt: Option<Mqtt>,
+    pub events: Arc<Events>,
 }
 
 pub struct Loop {
