@@ -156,11 +156,8 @@ impl Report {
         for row in &self.missed {
             text += &format!("{:7.1} s   missed: {} until {:.1} s\n", row.start, row.state, row.end);
         }
-        let wrong = self
-            .published
-            .iter()
-            .filter(|p| !["unknown", "transition", &p.state].contains(&p.truth.as_str()))
-            .count();
+        let said = self.published.iter().filter(|p| p.state != "unknown");
+        let wrong = said.filter(|p| p.truth != p.state && p.truth != "transition").count();
         text += &format!(
             "{wrong} of them were not what a person saw at that moment; {} changes were missed\n",
             self.missed.len()
