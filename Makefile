@@ -20,7 +20,9 @@ check:
 build: deps
 	$(CARGO) build --locked --release --bins
 
-install: build
+# Builds nothing, so that root does not: make build comes first.
+install:
+	@test -x target/release/ajard || { echo "run make build first"; exit 1; }
 	install -D -m 755 target/release/ajard $(DESTDIR)$(PREFIX)/bin/ajard
 	install -D -m 755 target/release/ajar $(DESTDIR)$(PREFIX)/bin/ajar
 	install -d $(DESTDIR)/etc/systemd/system $(DESTDIR)/etc/ajar/trusted-keys.d

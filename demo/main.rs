@@ -92,6 +92,7 @@ fn watch(out: &Path, live: &Path, store: &Path, keys: &Path) -> Result<Outcome> 
     command.arg("run").arg("--config").arg(&config).arg("--events").arg(&events);
     let mut ajard = Ajard(command.stdout(Stdio::null()).stderr(log).spawn().context("ajard")?);
     let started = Instant::now();
+    let bar = indicatif::ProgressBar::new((END - SPLIT) as u64);
     let limit = Duration::from_secs_f64(END - SPLIT + 30.0);
     let live = loop {
         std::thread::sleep(Duration::from_millis(100));
@@ -103,10 +104,9 @@ fn watch(out: &Path, live: &Path, store: &Path, keys: &Path) -> Result<Outcome> 
             bail!("ajard ended by itself ({status}); see {}", out.join("ajard.log").display());
         }
         ensure!(started.elapsed() < limit, "the stream did not end in {limit:?}; see {}", events.display());
-        print!("\r  {:4.1} s", started.elapsed().as_secs_f64());
-        std::io::Write::flush(&mut std::io::stdout())?;
+        bar.set_position(started.elapsed().as_secs());
     };
-    println!();
+    bar.finish_and_clear();
     let (cpu_ms, rss_mb) = usage(ajard.0.id())?;
     let minutes = started.elapsed().as_secs_f64() / 60.0;
     let topic = "ajar/demo/plaza/zone/state";

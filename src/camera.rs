@@ -140,12 +140,27 @@ impl Capture {
     }
 }
 
-/// The text with `***` for the user and password of every URL in it.
+/// The text with `***` for every password in it: before the `@` of a URL, and as a parameter.
 fn redact(text: &str) -> String {
+    const PARAMETERS: [&str; 5] = ["password=", "passwd=", "pass=", "pwd=", "user-pw="];
+    let mut safe = redact_urls(text);
+    for parameter in PARAMETERS {
+        let mut from = 0;
+        while let Some(found) = safe[from..].to_ascii_lowercase().find(parameter) {
+            let start = from + found + parameter.len();
+            let length = safe[start..].find(['&', ' ', '"', '\'', '/']).unwrap_or(safe.len() - start);
+            safe.replace_range(start..start + length, "***");
+            from = start;
+        }
+    }
+    safe
+}
+
+fn redact_urls(text: &str) -> String {
     let mut parts = text.split("://");
     let mut safe = parts.next().unwrap_or_default().to_string();
     for part in parts {
-        // An address ends at white space, a quotation mark or a `!`-joined element.
+        // An address ends at white space or a quotation mark.
         let end = part.find([' ', '"', '\'']).unwrap_or(part.len());
         let (address, rest) = part.split_at(end);
         let visible = address.rfind('@').map_or(address.to_string(), |at| format!("***{}", &address[at..]));
@@ -245,6 +260,8 @@ mod tests {
         let source = Source::parse("rtsp://admin:p@ss@10.0.0.2:554/live");
         assert_eq!(source.redacted(), "rtsp://***@10.0.0.2:554/live");
         assert_eq!(Source::parse("rtsp://10.0.0.2/live").redacted(), "rtsp://10.0.0.2/live");
+        let query = Source::parse("rtsp://10.0.0.2/user=admin&password=hunter2&channel=1");
+        assert_eq!(query.redacted(), "rtsp://10.0.0.2/user=admin&password=***&channel=1");
         let pipeline = Source::parse("souphttpsrc location=\"http://me:secret@cam/a.jpg\" ! jpegdec");
         assert_eq!(pipeline.redacted(), "souphttpsrc location=\"http://***@cam/a.jpg\" ! jpegdec");
     }

@@ -329,6 +329,13 @@ fn check_camera(camera: &CameraConfig) -> Result<(), String> {
     if camera.source.trim().is_empty() {
         return Err("source: is empty".into());
     }
+    // Everything else with a scheme would be taken for a file of that name.
+    let scheme = camera.source.split_once("://").map(|(scheme, _)| scheme);
+    let readable = scheme.is_none_or(|scheme| ["rtsp", "rtsps", "file"].contains(&scheme));
+    if !readable && !camera.source.contains('!') {
+        let why = "want rtsp://, a file, a V4L2 device, or a GStreamer pipeline, which can read more";
+        return Err(format!("source: {:?} cannot be read: {why}", camera.source));
+    }
     if camera.frame_size.is_some_and(|size| size.contains(&0)) {
         return Err("frame_size: want [width, height] in pixels".into());
     }

@@ -11,6 +11,11 @@ pub struct UsageError(pub String);
 /// Prints the error, if there is one, and picks the exit code.
 pub fn code(result: anyhow::Result<()>) -> ExitCode {
     let Err(error) = result else { return ExitCode::SUCCESS };
+    let broken_pipe = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
+    if error.downcast_ref().is_some_and(broken_pipe) {
+        // Whoever read the output, such as `head`, has seen enough.
+        return ExitCode::SUCCESS;
+    }
     eprintln!("error: {error:#}");
     ExitCode::from(if error.is::<UsageError>() { 2 } else { 1 })
 }

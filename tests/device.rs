@@ -56,6 +56,13 @@ impl Ajard {
         assert!(status.expect("kill").success());
     }
 
+    /// CPU time so far in hundredths of a second.
+    fn cpu_ticks(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id())).expect("a running ajard");
+        let fields: Vec<&str> = stat.rsplit(')').next().expect("fields").split_whitespace().collect();
+        fields[11].parse::<u64>().expect("utime") + fields[12].parse::<u64>().expect("stime")
+    }
+
     fn wait(&mut self, limit: Duration) -> ExitStatus {
         let deadline = Instant::now() + limit;
         loop {
@@ -225,11 +232,16 @@ fn a_missing_model_leaves_the_service_up_and_the_state_unknown() {
     let broker = Mosquitto::start(&scene.sandbox.path(""));
     std::fs::remove_dir_all(scene.sandbox.path("store")).expect("a store");
     let config = scene.config(STEADY, Some(broker.port));
-    let _ajard = Ajard::start(&scene, &config);
+    let ajard = Ajard::start(&scene, &config);
     let listener = Listener::connect(broker.port);
     let attributes = listener.wait_for(ATTRIBUTES, LIMIT, |payloads| !payloads.is_empty());
     let attributes: Value = serde_json::from_str(&attributes[0]).expect("JSON");
     assert_eq!((&attributes["state"], &attributes["reason"]), (&"unknown".into(), &"no_model".into()));
+    // With nothing to look at it sleeps.
+    let before = ajard.cpu_ticks();
+    std::thread::sleep(Duration::from_secs(3));
+    let used = ajard.cpu_ticks() - before;
+    assert!(used < 100, "{used} hundredths of a second of CPU in 3 s");
     scene.sandbox.ajard(&["check", "--config", "config.toml"]).expect_error(1, "no bundle is installed");
 }
 

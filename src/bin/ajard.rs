@@ -19,6 +19,7 @@ struct Cli {
 enum Command {
     /// Watch until told to stop
     Run {
+        /// The configuration, usually /etc/ajar/config.toml
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
         /// Append every camera, attempt and change event to this file as JSON lines; - prints them
@@ -27,6 +28,7 @@ enum Command {
     },
     /// Say whether the configuration, its models and pipelines are in order
     Check {
+        /// The configuration, usually /etc/ajar/config.toml
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },

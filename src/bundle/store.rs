@@ -82,6 +82,9 @@ impl Store {
     /// Puts a verified bundle on disk and makes it the active generation of its model.
     pub fn install(&self, bundle: &Verified) -> Result<Installed, Refusal> {
         make_directory(&self.root)?;
+        if let Some(parent) = self.root.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            sync_directory(parent)?;
+        }
         let _lock = self.lock()?;
         let mut state = self.state()?;
         let id = bundle.manifest_sha256[..32].to_string();
@@ -89,6 +92,9 @@ impl Store {
         let old = state.models.get(model);
         let active = old.is_some_and(|old| old.active == id);
         if active && self.holds(&id, bundle) {
+            // Whoever wrote it may have been cut off before the last flush.
+            sync_directory(&self.root.join("blobs"))?;
+            sync_directory(&self.root)?;
             return Ok(Installed::Already { id });
         }
         if let Some(old) = old.filter(|_| !active) {
@@ -179,8 +185,9 @@ impl Store {
             sync_directory(&directory)?;
             let place = self.root.join(id);
             if place.exists() {
-                // Left by an installation that was cut off before the state named it.
-                fs::remove_dir_all(&place).map_err(io_error(&place))?;
+                // Damaged, or left by an installation that was cut off before the state named it.
+                let aside = staging.join("old");
+                fs::rename(&place, &aside).map_err(io_error(&place))?;
             }
             fs::rename(&directory, &place).map_err(io_error(&place))?;
             sync_directory(&self.root)
@@ -193,7 +200,7 @@ impl Store {
     fn write_blob(&self, staging: &Path, sha256: &str, bytes: &[u8]) -> Result<(), Refusal> {
         let place = self.blob(sha256);
         if fs::read(&place).is_ok_and(|have| have == bytes) {
-            return Ok(());
+            return sync_directory(&self.root.join("blobs"));
         }
         let new = staging.join(sha256);
         write_new(&new, bytes)?;

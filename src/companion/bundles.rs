@@ -11,6 +11,7 @@ use crate::exit::UsageError;
 use crate::model::Model;
 use anyhow::{Context, Result};
 use std::fs;
+use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 
 /// A bundle file, and the directory of the keys it is verified with, if not this computer's own.
@@ -34,8 +35,8 @@ pub fn load(file: BundleFile) -> Result<(Model, Engine)> {
 
 pub fn inspect(file: BundleFile) -> Result<()> {
     with_bundle(file, |bundle| {
-        println!("# signed by {}, manifest {}", bundle.key_id, bundle.manifest_sha256);
-        print!("{}", String::from_utf8_lossy(bundle.manifest_bytes));
+        writeln!(stdout(), "# signed by {}, manifest {}", bundle.key_id, bundle.manifest_sha256)?;
+        write!(stdout(), "{}", String::from_utf8_lossy(bundle.manifest_bytes))?;
         Ok(())
     })
 }
@@ -43,13 +44,14 @@ pub fn inspect(file: BundleFile) -> Result<()> {
 pub fn check(file: BundleFile) -> Result<()> {
     with_bundle(file, |bundle| {
         let manifest = &bundle.manifest;
-        println!(
+        writeln!(
+            stdout(),
             "{}: good; model {}, sequence number {}, signed by {}",
             file.path.display(),
             manifest.model,
             manifest.seq,
             bundle.key_id
-        );
+        )?;
         Ok(())
     })
 }
@@ -74,7 +76,7 @@ pub fn unpack(file: BundleFile, out: Option<PathBuf>) -> Result<()> {
             sums += &format!("{}  {}\n", part.sha256, part.name);
         }
         write("SHA256SUMS", sums.as_bytes())?;
-        println!("{}", directory.display());
+        writeln!(stdout(), "{}", directory.display())?;
         Ok(())
     })
 }
@@ -84,16 +86,15 @@ pub fn deploy(file: BundleFile, store: &Path) -> Result<()> {
         let what = format!("{} (sequence number {})", bundle.manifest.model, bundle.manifest.seq);
         match Store::new(store).install(bundle)? {
             Installed::New { id } => {
-                println!("{what} is installed as {id}; ajard runs it from its next start")
+                writeln!(stdout(), "{what} is installed as {id}; ajard runs it from its next start")?
             }
             Installed::Mended { id } => {
-                println!("{what} was damaged in the store and is whole again as {id}")
+                writeln!(stdout(), "{what} was damaged in the store and is whole again as {id}")?
             }
-            Installed::Already { id } => {
-                println!(
-                    "{what} was installed before as {id}; nothing changed, ajard runs it from its next start"
-                )
-            }
+            Installed::Already { id } => writeln!(
+                stdout(),
+                "{what} was installed before as {id}; nothing changed, ajard runs it from its next start"
+            )?,
         }
         Ok(())
     })

@@ -17,6 +17,7 @@ use crate::watch::decision::Probabilities;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::fs;
+use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 
 /// Ajar's companion: trains models that tell what state a thing in front of a camera is in,
@@ -67,7 +68,7 @@ struct CutArgs {
     #[arg(long, value_name = "VIDEO_OR_URL")]
     source: String,
     /// The crop: x1,y1,x2,y2 in pixels of the source, or in fractions 0..1
-    #[arg(long, value_parser = parse_crop)]
+    #[arg(long, value_name = "X1,Y1,X2,Y2", value_parser = parse_crop)]
     crop: Crop,
     /// Seconds from one picture to the next
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
@@ -115,7 +116,7 @@ struct TrainArgs {
     /// Directory with one folder of pictures for each state
     #[arg(long, value_name = "DIR")]
     dataset: PathBuf,
-    /// Secret key that signs the bundle
+    /// Secret key that signs the bundle: ajar.key, or the directory it is in
     #[arg(long)]
     key: PathBuf,
     /// The bundle to write
@@ -124,7 +125,7 @@ struct TrainArgs {
     /// Use at most this many pictures of each state
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     per_state: Option<u32>,
-    /// Picks the pictures where there are more
+    /// Picks the pictures where there are more than --per-state
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
     /// Write what the training found as JSON
@@ -134,6 +135,7 @@ struct TrainArgs {
 
 #[derive(Args)]
 struct BundleArgs {
+    /// The bundle, as `ajar train` wrote it
     #[arg(long, value_name = "FILE")]
     bundle: PathBuf,
     #[command(flatten)]
@@ -189,6 +191,7 @@ enum BundleCommand {
 
 #[derive(Args)]
 struct FileArgs {
+    /// The bundle, as `ajar train` wrote it
     file: PathBuf,
     #[command(flatten)]
     trust: Trust,
@@ -234,14 +237,15 @@ impl Cli {
 fn new_key(out: &Path, no_password: bool) -> Result<()> {
     let protection = if no_password { Protection::None } else { Protection::Password };
     let key = keys::generate(out, protection)?;
-    println!("key {}", key.id);
-    println!(
+    writeln!(stdout(), "key {}", key.id)?;
+    writeln!(
+        stdout(),
         "secret: {} (keep a copy in a safe place; without it no device takes your next model)",
         key.secret.display()
-    );
-    println!("public: {} (goes to /etc/ajar/trusted-keys.d on each device)", key.public.display());
+    )?;
+    writeln!(stdout(), "public: {} (goes to /etc/ajar/trusted-keys.d on each device)", key.public.display())?;
     if let Some(trusted) = key.trusted {
-        println!("trusted on this computer: {}", trusted.display());
+        writeln!(stdout(), "trusted on this computer: {}", trusted.display())?;
     }
     Ok(())
 }
@@ -252,7 +256,7 @@ fn cut(args: CutArgs) -> Result<()> {
     let timeline = timeline.map(|path| cut.timeline(&path)).transpose()?;
     let counts = cut.run(timeline.as_ref())?;
     for (state, count) in &counts {
-        println!("{count} pictures in {}", cut.out.join(state).display());
+        writeln!(stdout(), "{count} pictures in {}", cut.out.join(state).display())?;
     }
     if counts.is_empty() {
         return Err(UsageError(
@@ -288,16 +292,16 @@ fn train_and_sign(args: &TrainArgs) -> Result<()> {
         pack::write_whole(path, &serde_json::to_vec_pretty(report)?)?;
     }
     for (state, count) in report.states.iter().zip(&report.pictures) {
-        println!("{state}: {count} pictures");
+        writeln!(stdout(), "{state}: {count} pictures")?;
     }
     for bad in &report.quarantined {
-        println!("left out: {} ({})", bad.path.display(), bad.why);
+        writeln!(stdout(), "left out: {} ({})", bad.path.display(), bad.why)?;
     }
     match &report.cross_validation {
-        Some(cv) => println!("cross-validated in {} folds, {}", cv.folds, cv.evaluation.text()),
-        None => println!("not cross-validated: at least two pictures of each state are needed"),
+        Some(cv) => writeln!(stdout(), "cross-validated in {} folds, {}", cv.folds, cv.evaluation.text())?,
+        None => writeln!(stdout(), "not cross-validated: at least two pictures of each state are needed")?,
     }
-    println!("{} (sequence number {seq}, {:.1} s)", args.out.display(), report.seconds);
+    writeln!(stdout(), "{} (sequence number {seq}, {:.1} s)", args.out.display(), report.seconds)?;
     Ok(())
 }
 
@@ -325,9 +329,9 @@ fn evaluate(args: &EvaluateArgs) -> Result<()> {
         .collect();
     let evaluation = Evaluation::new(&states, model.manifest.decision.threshold, &results);
     if args.json {
-        println!("{}", serde_json::to_string(&evaluation)?);
+        writeln!(stdout(), "{}", serde_json::to_string(&evaluation)?)?;
     } else {
-        println!("{}", evaluation.text());
+        writeln!(stdout(), "{}", evaluation.text())?;
     }
     Ok(())
 }
@@ -374,10 +378,14 @@ fn print_classified(model: &Model, picture: &Path, probabilities: &Probabilities
     let by_state = states.iter().map(String::as_str).zip(probabilities.iter().copied());
     if json {
         let probabilities = by_state.collect();
-        println!("{}", serde_json::to_string(&Classified { picture, state, probability, probabilities })?);
+        writeln!(
+            stdout(),
+            "{}",
+            serde_json::to_string(&Classified { picture, state, probability, probabilities })?
+        )?;
     } else {
         let all: Vec<String> = by_state.map(|(state, p)| format!("{state} {p:.3}")).collect();
-        println!("{}: {state} ({})", picture.display(), all.join(", "));
+        writeln!(stdout(), "{}: {state} ({})", picture.display(), all.join(", "))?;
     }
     Ok(())
 }

@@ -133,7 +133,8 @@ fn password(prompt: &str) -> Result<String> {
         return Ok(password);
     }
     if !std::io::stdin().is_terminal() {
-        let why = format!("the key has a password and nobody is there to type it: set {PASSWORD_VARIABLE}");
+        let why =
+            format!("the key's password is needed and nobody is there to type it: set {PASSWORD_VARIABLE}");
         return Err(UsageError(why).into());
     }
     Ok(rpassword::prompt_password(prompt)?)

@@ -84,7 +84,8 @@ pub fn next_seq(key_file: &Path, key: &SecretKey) -> Result<u64> {
         Err(_) => 0,
     };
     let clock = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let seq = clock.max(last + 1);
+    let next = last.checked_add(1).with_context(|| format!("{}: no number is left", path.display()))?;
+    let seq = clock.max(next);
     write_whole(&path, format!("{seq}\n").as_bytes())?;
     Ok(seq)
 }

@@ -23,7 +23,8 @@ const ROUND: std::time::Duration = std::time::Duration::from_millis(100);
 const STOP_LIMIT: std::time::Duration = std::time::Duration::from_secs(5);
 /// From the start of a pipeline to its first frame.
 const FIRST_FRAME_LIMIT: Duration = Duration::from_secs(15);
-/// Without a frame for this long a running camera is taken for stalled.
+/// Without a frame for this long, or for five times the last pause between two frames, a running
+/// camera is taken for stalled.
 const STALL_LIMIT: Duration = Duration::from_secs(5);
 const BACKOFF_FIRST: Duration = Duration::from_secs(1);
 const BACKOFF_LONGEST: Duration = Duration::from_secs(30);
@@ -60,6 +61,7 @@ impl Supervisor {
             while !stopped.load(Ordering::Relaxed) {
                 for camera in &mut cameras {
                     camera.supervise(Instant::now());
+                    heartbeat.beat();
                 }
                 heartbeat.beat();
                 std::thread::sleep(ROUND);
@@ -101,7 +103,7 @@ enum Phase {
 struct Running {
     capture: Capture,
     since: Instant,
-    last_frame: Arc<AtomicU64>,
+    pulse: Arc<Pulse>,
     up: bool,
 }
 
@@ -123,7 +125,7 @@ impl Camera {
             return;
         }
         if let Phase::Running(running) = &mut self.phase {
-            let first_frame = running.last_frame.load(Ordering::Relaxed) > 0;
+            let first_frame = running.pulse.last.load(Ordering::Relaxed) > 0;
             if first_frame && !running.up {
                 running.up = true;
                 log::info!("camera {}: up", self.plan.name);
@@ -151,7 +153,7 @@ impl Camera {
         let CameraPlan { name, source, codec, decoder, watches } = &self.plan;
         let capture = Capture::build(source, *codec, decoder, Pacing::RealTime).map_err(|e| e.to_string())?;
         let mut inlet = Inlet::new(name, watches.clone(), self.mailbox.clone());
-        let last_frame = inlet.last_frame.clone();
+        let pulse = inlet.pulse.clone();
         let on_sample = move |sink: &gstreamer_app::AppSink| {
             let sample = sink.pull_sample().map_err(|_| gstreamer::FlowError::Eos)?;
             inlet.accept(&sample, Instant::now());
@@ -159,7 +161,26 @@ impl Camera {
         };
         capture.frames.set_callbacks(AppSinkCallbacks::builder().new_sample(on_sample).build());
         capture.play().map_err(|error| error.to_string())?;
-        Ok(Running { capture, since: now, last_frame, up: false })
+        Ok(Running { capture, since: now, pulse, up: false })
+    }
+}
+
+/// What the supervisor sees of a camera's frames, in microseconds of the monotonic clock.
+#[derive(Default)]
+struct Pulse {
+    /// Arrival of the newest usable frame, 0 before the first.
+    last: AtomicU64,
+    /// Pause between the newest two, 0 before the second.
+    pause: AtomicU64,
+}
+
+impl Pulse {
+    fn beat(&self, now: Instant) {
+        let now = now.as_micros().max(1);
+        match self.last.swap(now, Ordering::Relaxed) {
+            0 => {}
+            before => self.pause.store(now.saturating_sub(before).max(1), Ordering::Relaxed),
+        }
     }
 }
 
@@ -170,8 +191,7 @@ pub struct Inlet {
     watches: Vec<(usize, Region)>,
     mailbox: Arc<Mailbox>,
     reader: Reader,
-    /// Arrival of the newest usable frame in microseconds, 0 before the first.
-    last_frame: Arc<AtomicU64>,
+    pulse: Arc<Pulse>,
     complained: bool,
 }
 
@@ -179,24 +199,24 @@ impl Inlet {
     /// `watches`: slots in the mailbox and their crops.
     pub fn new(camera: &str, watches: Vec<(usize, Region)>, mailbox: Arc<Mailbox>) -> Inlet {
         let camera = camera.to_string();
-        let (reader, last_frame) = (Reader::default(), Arc::new(AtomicU64::new(0)));
-        Inlet { camera, watches, mailbox, reader, last_frame, complained: false }
+        let (reader, pulse) = (Reader::default(), Arc::default());
+        Inlet { camera, watches, mailbox, reader, pulse, complained: false }
     }
 
     pub fn accept(&mut self, sample: &gstreamer::SampleRef, now: Instant) {
         let read = self.reader.read(sample, now, |frame| {
-            for &(watch, region) in &self.watches {
-                self.mailbox.put(watch, frame, region);
-            }
+            let refused = |(watch, region): &&(usize, Region)| !self.mailbox.put(*watch, frame, *region);
+            self.watches.iter().filter(refused).count() == 0
         });
-        match read {
-            Ok(()) => self.last_frame.store(now.as_micros().max(1), Ordering::Relaxed),
-            // Every frame would say the same.
-            Err(error) if !self.complained => {
-                self.complained = true;
-                log::warn!("camera {}: a frame cannot be used: {error}", self.camera);
-            }
-            Err(_) => {}
+        let error = match read {
+            Ok(true) => return self.pulse.beat(now),
+            Ok(false) => "it is smaller than 2 x 2 pixels".into(),
+            Err(error) => error.to_string(),
+        };
+        // Every frame would say the same.
+        if !self.complained {
+            self.complained = true;
+            log::warn!("camera {}: a frame cannot be used: {error}", self.camera);
         }
     }
 }
@@ -211,10 +231,15 @@ impl Running {
         if self.capture.frames.is_eos() {
             return Some("the stream ended".into());
         }
-        let last = self.last_frame.load(Ordering::Relaxed);
-        let (since, limit, what) = match last {
-            0 => (self.since, FIRST_FRAME_LIMIT, "no first frame"),
-            micros => (Instant::from_micros(micros), STALL_LIMIT, "stalled: no frame"),
+        let last = self.pulse.last.load(Ordering::Relaxed);
+        let pause = self.pulse.pause.load(Ordering::Relaxed);
+        let (since, limit, what) = match (last, pause) {
+            (0, _) => (self.since, FIRST_FRAME_LIMIT, "no first frame"),
+            (last, 0) => (Instant::from_micros(last), FIRST_FRAME_LIMIT, "no second frame"),
+            (last, pause) => {
+                let limit = STALL_LIMIT.max(Duration::from_micros(pause.saturating_mul(5)));
+                (Instant::from_micros(last), limit, "stalled: no frame")
+            }
         };
         let age = now.saturating_duration_since(since);
         (age > limit).then(|| format!("{what} for {} s", age.as_secs()))

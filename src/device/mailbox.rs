@@ -25,15 +25,17 @@ impl Mailbox {
         Mailbox { slots: Mutex::new(slots), arrived: Condvar::new() }
     }
 
-    /// Cuts `region` out of the frame into the watch's slot.
-    pub fn put(&self, watch: usize, frame: &Frame, region: Region) {
-        let Some(rect) = region.pixels(frame.width, frame.height) else { return };
+    /// Cuts `region` out of the frame into the watch's slot. `false` if the frame is too small for
+    /// a crop.
+    pub fn put(&self, watch: usize, frame: &Frame, region: Region) -> bool {
+        let Some(rect) = region.pixels(frame.width, frame.height) else { return false };
         let mut slots = self.lock();
         let slot = &mut slots[watch];
         slot.crop.copy_from(frame, rect);
         slot.replaced += u64::from(slot.fresh);
         slot.fresh = true;
         self.arrived.notify_one();
+        true
     }
 
     /// Waits until a crop is there, at most for `limit`.

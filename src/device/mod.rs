@@ -24,7 +24,7 @@ use crate::board::Board;
 use crate::bundle::store::Store;
 use crate::bundle::verify::trusted_keys;
 use crate::camera::{Capture, Pacing, Source};
-use crate::config::Config;
+use crate::config::{CameraConfig, Config};
 use crate::exit::UsageError;
 use anyhow::{Context, Result, anyhow, bail};
 use cameras::{CameraPlan, Supervisor};
@@ -33,7 +33,7 @@ use events::Events;
 use gpio::Gpio;
 use mailbox::Mailbox;
 use models::Models;
-use mqtt::{Broker, Mqtt};
+use mqtt::{Broker, Mqtt, Topic};
 use notify::{Heartbeat, Watchdog};
 use run::{Loop, Outputs, Runner};
 use std::path::Path;
@@ -49,6 +49,12 @@ pub fn run(config: &Config, events: Events) -> Result<()> {
     let board = board(config)?;
     let mut gpio = Gpio::open(config, &board)?;
     let mut models = load_models(config);
+    for (name, loaded) in &models.by_name {
+        match loaded {
+            Ok(loaded) => log::info!("model {name}: bundle {}", loaded.id),
+            Err(why) => log::error!("model {name}: {why}"),
+        }
+    }
     let mut runners = run::runners(config, &models, Instant::now());
     check_gpio_states(config, &runners)?;
     gpio.follow(config, |model, camera| {
@@ -63,7 +69,7 @@ pub fn run(config: &Config, events: Events) -> Result<()> {
     }
     let events = Arc::new(events);
     let mailbox = Arc::new(Mailbox::new(runners.len()));
-    let plans = camera_plans(config, &board);
+    let plans = camera_plans(config, &board, &runners);
     let status = format!("watches: {}, cameras: {}", runners.len(), plans.len());
     let supervisor = Supervisor::start(plans, mailbox.clone(), events.clone(), camera_beat)?;
     let mut service = Loop::new(runners, mailbox, Outputs { events, mqtt, gpio });
@@ -82,24 +88,29 @@ pub fn run(config: &Config, events: Events) -> Result<()> {
 /// What `ajard check` found, line by line. `Err`: a model that would not run.
 pub fn check(config: &Config) -> Result<Vec<String>> {
     let board = board(config)?;
-    let mut lines = vec![format!("board: {}", board.name)];
-    for plan in camera_plans(config, &board) {
-        if let Source::File(path) = &plan.source
-            && !path.is_file()
-        {
-            bail!("camera {}: {}: no such file", plan.name, path.display());
-        }
-        Capture::build(&plan.source, plan.codec, &plan.decoder, Pacing::RealTime)
-            .with_context(|| format!("camera {}", plan.name))?;
-        lines.push(format!("camera {}: {}", plan.name, plan.source.redacted()));
-    }
+    let limits = &board.limits;
+    let mut lines = vec![format!(
+        "board: {} (estimated for {} cameras in {} MiB)",
+        board.name, limits.cameras, limits.memory_mib
+    )];
     let models = load_models(config);
     let runners = run::runners(config, &models, Instant::now());
     check_gpio_states(config, &runners)?;
-    for (name, installed) in &models.by_name {
-        let installed = installed.as_ref().map_err(|why| anyhow!("model {name}: {why}"))?;
-        let states = installed.model.manifest.states.join(", ");
-        lines.push(format!("model {name}: {states} (bundle {})", installed.id));
+    for (name, loaded) in &models.by_name {
+        let loaded = loaded.as_ref().map_err(|why| anyhow!("model {name}: {why}"))?;
+        let states = loaded.model.manifest.states.join(", ");
+        lines.push(format!("model {name}: {states} (bundle {})", loaded.id));
+    }
+    for (name, camera) in &config.cameras {
+        let source = source(camera, &board);
+        if let Source::File(path) | Source::V4l2(path) = &source
+            && !path.exists()
+        {
+            bail!("camera {name}: {}: no such file or device", path.display());
+        }
+        Capture::build(&source, camera.codec, &board.decoder, Pacing::RealTime)
+            .with_context(|| format!("camera {name}"))?;
+        lines.push(format!("camera {name}: {}", source.redacted()));
     }
     for (model, camera) in config.watches() {
         lines.push(format!("watch: {model} on {camera}"));
@@ -120,14 +131,7 @@ fn load_models(config: &Config) -> Models {
         Vec::new()
     });
     let names = config.classification.custom.keys().map(String::as_str);
-    let models = Models::load(names, &Store::new(&config.device.store), &keys);
-    for (name, installed) in &models.by_name {
-        match installed {
-            Ok(installed) => log::info!("model {name}: bundle {}", installed.id),
-            Err(why) => log::error!("model {name}: {why}"),
-        }
-    }
-    models
+    Models::load(names, &Store::new(&config.device.store), &keys)
 }
 
 /// A line that waits for a state its model does not have is a mistake in the configuration.
@@ -144,19 +148,23 @@ fn check_gpio_states(config: &Config, runners: &[Runner]) -> Result<(), UsageErr
     Ok(())
 }
 
-/// Every camera that some watch looks at.
-fn camera_plans(config: &Config, board: &Board) -> Vec<CameraPlan> {
-    let watches: Vec<_> = config.watches().collect();
-    let plan = |(name, camera): (&String, &crate::config::CameraConfig)| {
-        let mine = watches.iter().enumerate().filter(|(_, (_, watched))| watched == name);
+/// Every camera that some watch looks at. A watch whose model is missing looks at nothing.
+fn camera_plans(config: &Config, board: &Board, runners: &[Runner]) -> Vec<CameraPlan> {
+    let plan = |(name, camera): (&String, &CameraConfig)| {
+        let mine = runners.iter().enumerate();
+        let mine = mine.filter(|(_, r)| r.report.camera == *name && !r.states().is_empty());
         let watches: Vec<_> =
-            mine.filter_map(|(i, (model, camera))| Some((i, config.region(model, camera)?))).collect();
-        // A board's own cameras go by their kind: `source = "csi"`.
-        let source = Source::parse(board.camera.get(&camera.source).unwrap_or(&camera.source));
+            mine.filter_map(|(i, r)| Some((i, config.region(&r.report.model, name)?))).collect();
+        let source = source(camera, board);
         let (name, codec, decoder) = (name.clone(), camera.codec, board.decoder.clone());
         (!watches.is_empty()).then_some(CameraPlan { name, source, codec, decoder, watches })
     };
     config.cameras.iter().filter_map(plan).collect()
+}
+
+/// A camera's source; a board's own cameras go by their kind: `source = "csi"`.
+fn source(camera: &CameraConfig, board: &Board) -> Source {
+    Source::parse(board.camera.get(&camera.source).unwrap_or(&camera.source))
 }
 
 fn start_mqtt(config: &Config, runners: &mut [Runner], heartbeat: Heartbeat) -> Result<Option<Mqtt>> {
@@ -175,7 +183,7 @@ fn start_mqtt(config: &Config, runners: &mut [Runner], heartbeat: Heartbeat) -> 
     let base = format!("{}/{id}", mqtt.topic_prefix);
     let mut rows = Vec::new();
     for runner in runners {
-        runner.set_topics(Mqtt::topic(rows.len()), Mqtt::topic(rows.len() + 1));
+        runner.set_topics(Topic(rows.len()), Topic(rows.len() + 1));
         let watch = format!("{base}/{}/{}", runner.report.camera, runner.report.model);
         let topics = [format!("{watch}/state"), format!("{watch}/attributes")];
         rows.extend(topics.into_iter().zip(runner.payloads()));

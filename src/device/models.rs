@@ -3,14 +3,14 @@
 use crate::bundle::store::Store;
 use crate::bundle::verify::TrustedKey;
 use crate::engine::features::deepest_tap;
-use crate::engine::{Engine, EngineError, Taps};
+use crate::engine::{Engine, EngineError, Tap, Taps};
 use crate::model::Model;
 use crate::watch::crop::Input;
 use crate::watch::decision::Probabilities;
 use std::collections::BTreeMap;
 
 /// A model that is ready to run.
-pub struct Installed {
+pub struct Loaded {
     pub model: Model,
     /// Of the bundle it came in.
     pub id: String,
@@ -19,8 +19,9 @@ pub struct Installed {
 
 /// Every model by name, or why it is not there.
 pub struct Models {
-    pub by_name: BTreeMap<String, Result<Installed, String>>,
-    engines: Vec<Engine>,
+    pub by_name: BTreeMap<String, Result<Loaded, String>>,
+    /// None where a backbone does not load; then none of its models is there.
+    engines: Vec<Option<Engine>>,
     taps: Taps,
 }
 
@@ -39,38 +40,33 @@ impl Models {
                     backbones.len() - 1
                 });
                 backbones[engine].2.push(name.to_string());
-                Installed { model, id, engine }
+                Loaded { model, id, engine }
             });
             by_name.insert(name.to_string(), loaded);
         }
         let mut engines = Vec::new();
         for (_, onnx, users) in &backbones {
-            let blocks = users.iter().filter_map(|name| by_name.get(name)?.as_ref().ok());
-            let deepest = blocks.map(|user| deepest_tap(&user.model.manifest.head.blocks)).max();
-            let loaded = deepest.map(|deepest| Engine::load(onnx, deepest));
-            match loaded {
-                Some(Ok(engine)) => engines.push(engine),
-                Some(Err(error)) => return Models::without_engine(by_name, &error),
-                None => {}
+            let models = users.iter().filter_map(|name| by_name.get(name)?.as_ref().ok());
+            let deepest = models.map(|user| deepest_tap(&user.model.manifest.head.blocks)).max();
+            let engine = Engine::load(onnx, deepest.unwrap_or(Tap::Last));
+            if let Err(error) = &engine {
+                for name in users {
+                    by_name.insert(name.clone(), Err(error.to_string()));
+                }
             }
+            engines.push(engine.ok());
         }
         Models { by_name, engines, taps: Taps::default() }
     }
 
-    /// Every backbone passed its hash and still does not load: nothing can run.
-    fn without_engine(names: BTreeMap<String, Result<Installed, String>>, error: &EngineError) -> Models {
-        let refused = names.into_keys().map(|name| (name, Err(error.to_string())));
-        Models { by_name: refused.collect(), engines: Vec::new(), taps: Taps::default() }
-    }
-
     /// Classifies a crop by the model of this name; `None` if it is not there.
     pub fn classify(&mut self, name: &str, input: &Input) -> Option<Result<Probabilities, EngineError>> {
-        let installed = self.by_name.get_mut(name)?.as_mut().ok()?;
-        let run = self.engines[installed.engine].run(input, &mut self.taps);
-        Some(run.map(|()| installed.model.probabilities(&self.taps)))
+        let loaded = self.by_name.get_mut(name)?.as_mut().ok()?;
+        let run = self.engines[loaded.engine].as_mut()?.run(input, &mut self.taps);
+        Some(run.map(|()| loaded.model.probabilities(&self.taps)))
     }
 
-    pub fn get(&self, name: &str) -> Option<&Installed> {
+    pub fn get(&self, name: &str) -> Option<&Loaded> {
         self.by_name.get(name)?.as_ref().ok()
     }
 }

@@ -8,7 +8,8 @@ use super::backoff::Backoff;
 use super::notify::Heartbeat;
 use embassy_time::Duration;
 use rumqttc::{
-    Client, ConnectReturnCode, Event, LastWill, MqttOptions, Outgoing, Packet, QoS, RecvTimeoutError,
+    Client, ConnectReturnCode, Connection, Event, LastWill, MqttOptions, Outgoing, Packet, QoS,
+    RecvTimeoutError,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +22,9 @@ const CONNECT_LIMIT_SECONDS: u64 = 5;
 const REPUBLISH: std::time::Duration = std::time::Duration::from_secs(60);
 const BACKOFF_FIRST: Duration = Duration::from_secs(1);
 const BACKOFF_LONGEST: Duration = Duration::from_secs(60);
+/// A connection that lasted this long starts over with the shortest back-off. Sooner, two devices with
+/// one client id would throw each other out without pause.
+const GOOD_TIME: std::time::Duration = std::time::Duration::from_secs(60);
 /// Time a clean stop may take to say `offline`.
 const STOP_LIMIT: std::time::Duration = std::time::Duration::from_secs(2);
 const SLICE: std::time::Duration = std::time::Duration::from_millis(200);
@@ -33,9 +37,9 @@ pub struct Broker {
     pub login: Option<(String, String)>,
 }
 
-/// A topic's place in the table.
+/// A topic: its row in the table given to [`Mqtt::start`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Topic(usize);
+pub struct Topic(pub usize);
 
 pub struct Mqtt {
     shared: Arc<Shared>,
@@ -55,7 +59,7 @@ struct Connected {
 }
 
 impl Mqtt {
-    /// `rows`: every topic but `availability` with its first payload; [`Topic`]s are places in it.
+    /// `rows`: every topic but `availability` with its first payload.
     pub fn start(
         broker: Broker,
         availability: String,
@@ -68,11 +72,6 @@ impl Mqtt {
         let serve = move || for_thread.serve(&broker, &heartbeat);
         let thread = std::thread::Builder::new().name("mqtt".into()).spawn(serve)?;
         Ok(Mqtt { shared, thread: Some(thread) })
-    }
-
-    /// The topic in this row of the table given to [`Mqtt::start`].
-    pub fn topic(row: usize) -> Topic {
-        Topic(row)
     }
 
     /// Changes a topic's payload; publishes it now if connected, else when next connected.
@@ -130,31 +129,46 @@ impl Shared {
         let capacity = 2 * self.lock().rows.len() + 8;
         let (client, mut connection) = Client::new(self.options(broker), capacity);
         connection.eventloop.network_options.set_connection_timeout(CONNECT_LIMIT_SECONDS);
-        let mut republished: Option<Instant> = None;
+        let why = self.converse(broker, &client, &mut connection, heartbeat, backoff);
+        // Dropping it waits for a name lookup that hangs, which can take longer than the watchdog
+        // waits.
+        let end = std::thread::Builder::new().name("mqtt-end".into());
+        let _ = end.spawn(move || drop(connection));
+        why
+    }
+
+    fn converse(
+        &self,
+        broker: &Broker,
+        client: &Client,
+        connection: &mut Connection,
+        heartbeat: &Heartbeat,
+        backoff: &mut Backoff,
+    ) -> String {
+        let (mut connected, mut republished) = (None::<Instant>, None::<Instant>);
         loop {
             heartbeat.beat();
+            if connected.is_some_and(|at| at.elapsed() > GOOD_TIME) {
+                backoff.reset();
+            }
             // Until it is connected, waiting must not be cut short: that would start anew.
-            let limit = std::time::Duration::from_secs(if republished.is_some() {
-                1
-            } else {
-                2 * CONNECT_LIMIT_SECONDS
-            });
-            match connection.recv_timeout(limit) {
+            let seconds = if connected.is_some() { 1 } else { 2 * CONNECT_LIMIT_SECONDS };
+            match connection.recv_timeout(std::time::Duration::from_secs(seconds)) {
                 Ok(Ok(Event::Incoming(Packet::ConnAck(ack)))) if ack.code == ConnectReturnCode::Success => {
                     log::info!("mqtt: connected to {}:{}", broker.host, broker.port);
-                    backoff.reset();
-                    republished = Some(self.publish_all(&client));
+                    connected = Some(Instant::now());
+                    republished = Some(self.publish_all(client));
                 }
                 Ok(Ok(Event::Outgoing(Outgoing::Disconnect))) => return "stopped".into(),
                 Ok(Ok(_)) | Err(RecvTimeoutError::Timeout) => {}
                 Ok(Err(error)) => return format!("{}:{}: {error}", broker.host, broker.port),
                 Err(RecvTimeoutError::Disconnected) => return "closed".into(),
             }
-            if republished.is_none() && self.stopped() {
+            if connected.is_none() && self.stopped() {
                 return "stopped".into();
             }
             if republished.is_some_and(|at| at.elapsed() >= REPUBLISH) {
-                republished = Some(self.publish_all(&client));
+                republished = Some(self.publish_all(client));
             }
         }
     }

@@ -52,12 +52,11 @@ pub fn runners(config: &Config, models: &Models, now: Instant) -> Vec<Runner> {
 }
 
 fn runner(config: &Config, models: &Models, model: &str, camera: &str, now: Instant) -> Runner {
-    let (Some(installed), Some(settings)) = (models.get(model), config.classification.custom.get(model))
-    else {
+    let (Some(loaded), Some(settings)) = (models.get(model), config.classification.custom.get(model)) else {
         let report = Report::first(model, camera, None, NO_MODEL);
         return Runner { report, states: Vec::new(), needed: 0, watch: None, topics: None };
     };
-    let manifest = &installed.model.manifest;
+    let manifest = &loaded.model.manifest;
     let state = &settings.state_config;
     let gate = GateSettings { motion: state.motion, interval: state.interval };
     let decision = DecisionSettings {
@@ -66,7 +65,7 @@ fn runner(config: &Config, models: &Models, model: &str, camera: &str, now: Inst
         stale_after: STALE_AFTER,
     };
     let mut runner = Runner::new(model, camera, manifest.states.clone(), gate, decision, now);
-    runner.report.bundle = Some(installed.id.clone());
+    runner.report.bundle = Some(loaded.id.clone());
     runner
 }
 
@@ -160,7 +159,7 @@ impl Loop {
         runner.report.update(change, &runner.states);
         let Report { model, camera, state, reason, previous, probability, .. } = &runner.report;
         let why = reason.map(|why| format!(" ({why})")).unwrap_or_default();
-        log::info!("{model} on {camera}: {previous} -> {state}{why}, probability {probability:.2}");
+        log::info!("{model} on {camera}: {previous} -> {state}{why}, probability {probability:.3}");
         self.outputs.gpio.set(index, change.to);
         if let (Some(mqtt), Some((state, attributes))) = (&self.outputs.mqtt, runner.topics) {
             let payloads = runner.payloads();
@@ -185,7 +184,7 @@ impl Runner {
         let vote_name = state_name(vote.verdict, &self.states);
         let took_us = now.saturating_duration_since(looked).as_micros();
         log::debug!(
-            "{} on {}: {vote_name} {:.2} ({}), {} of {}, {took_us} us",
+            "{} on {}: {vote_name} {:.3} ({}), {} of {}, {took_us} us",
             self.report.model,
             self.report.camera,
             vote.probability,

@@ -1,7 +1,7 @@
 //! The gate: when a watch looks, and why.
 //!
-//! Each watch has its own. A start, a model swap, a pending change, motion in the crop, the end
-//! of that motion and the interval all open it; a gate that heard motion only would never look
+//! Each watch has its own. A start, a pending change, motion in the crop, the end of that motion and
+//! the interval all open it; a gate that heard motion only would never look
 //! again once the door has stopped.
 
 use embassy_time::{Duration, Instant};
@@ -15,8 +15,7 @@ pub const RECHECK_PERIOD: Duration = Duration::from_millis(500);
 /// Frames do not arrive to the millisecond: a re-check this much early is better than one a whole
 /// frame late.
 const RECHECK_SLACK: Duration = Duration::from_millis(50);
-/// Looks in a row that a pending change may ask for; then only motion, the interval or a
-/// command open the gate.
+/// Looks in a row that a pending change may ask for; then only motion or the interval open the gate.
 pub const RECHECK_LIMIT: u8 = 20;
 
 /// Why an attempt was made.

@@ -17,7 +17,7 @@ pub mod motion;
 mod resize;
 
 use crop::CropBuffer;
-use decision::{Change, Decision, DecisionSettings, Probabilities, Verdict, Vote};
+use decision::{Change, Decision, DecisionSettings, Probabilities, Vote};
 use embassy_time::Instant;
 use gate::{Gate, GateSettings, Reason};
 use motion::Motion;
@@ -32,10 +32,6 @@ impl Watch {
     pub fn new(gate: GateSettings, decision: DecisionSettings, now: Instant) -> Watch {
         let motion = Motion::default();
         Watch { motion, gate: Gate::new(gate), decision: Decision::new(decision, now) }
-    }
-
-    pub fn published(&self) -> Verdict {
-        self.decision.published()
     }
 
     /// Takes in a crop that just arrived. `Some` asks the caller to classify it.
