@@ -2,7 +2,6 @@
 
 use ajar::config::Config;
 use ajar::device::{self, events::Events};
-use ajar::exit::UsageError;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -45,11 +44,7 @@ fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Run { config, events } => {
             let config = Config::load(&config)?;
-            let open = |path: PathBuf| {
-                Events::to(&path).map_err(|error| UsageError(format!("--events {}: {error}", path.display())))
-            };
-            let events = events.map(open).transpose()?;
-            device::run(&config, events.unwrap_or_default())
+            device::run(&config, Events::open(events.as_deref())?)
         }
         Command::Check { config } => {
             for line in device::check(&Config::load(&config)?)? {

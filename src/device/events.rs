@@ -1,6 +1,7 @@
 //! Events: one JSON object a line, for programs that follow a device without a broker.
 
 use super::report::{Report, now};
+use crate::exit::UsageError;
 use crate::watch::decision::Probabilities;
 use crate::watch::gate::Reason;
 use jiff::Timestamp;
@@ -48,11 +49,15 @@ fn reason_name<S: Serializer>(reason: &Reason, serializer: S) -> Result<S::Ok, S
 }
 
 impl Events {
-    /// Appends to a file; `-` is standard output.
-    pub fn to(path: &Path) -> io::Result<Events> {
-        let to: Box<dyn Write + Send> = match path.to_str() {
-            Some("-") => Box::new(io::stdout()),
-            _ => Box::new(LineWriter::new(OpenOptions::new().create(true).append(true).open(path)?)),
+    /// Appends to a file; `-` is standard output, `None` is nowhere.
+    pub fn open(path: Option<&Path>) -> Result<Events, UsageError> {
+        let Some(path) = path else { return Ok(Events::default()) };
+        let to: Box<dyn Write + Send> = if path == "-" {
+            Box::new(io::stdout())
+        } else {
+            let file = OpenOptions::new().create(true).append(true).open(path);
+            let file = file.map_err(|error| UsageError(format!("--events {}: {error}", path.display())))?;
+            Box::new(LineWriter::new(file))
         };
         Ok(Events { to: Some(Mutex::new(to)) })
     }

@@ -6,13 +6,9 @@
 use super::colour::ToRgb;
 use super::frame::{Chroma, Colour, Frame, Plane};
 use super::resize::{FRACTION_BITS, Resize};
+pub use super::resize::{INPUT_SIDE, MAX_CROP_SIDE};
 use embassy_time::Instant;
 
-/// Longest side of a buffered crop in pixels. A larger crop is averaged down by the smallest
-/// whole factor that fits, which still leaves twice [`INPUT_SIDE`].
-pub const MAX_CROP_SIDE: usize = 512;
-/// Side of the engine's square input in pixels.
-pub const INPUT_SIDE: usize = 128;
 const CHROMA_SIDE: usize = MAX_CROP_SIDE / 2;
 
 /// A rectangle of a frame, in fractions of its width and height.

@@ -1,7 +1,10 @@
 //! Resizing one plane to the engine's input.
 
-use super::crop::{INPUT_SIDE, MAX_CROP_SIDE};
-
+/// Longest side of a buffered crop in pixels. A larger crop is averaged down by the smallest
+/// whole factor that fits, which still leaves twice [`INPUT_SIDE`].
+pub const MAX_CROP_SIDE: usize = 512;
+/// Side of the engine's square input in pixels.
+pub const INPUT_SIDE: usize = 128;
 /// Resized samples keep this many bits below one code value.
 pub const FRACTION_BITS: u32 = 6;
 const WEIGHT_BITS: u32 = 14;
