@@ -21,7 +21,8 @@ fn pictures_are_cut_from_a_live_stream_of_every_codec() {
         let sandbox = Sandbox::new();
         let camera = Rtsp::serve(&format!("( {PICTURE} ! {encoder} name=pay0 )"));
         let url = &camera.url;
-        let line = format!("cut --source {url} --codec {codec} --crop 0,0,1,1 --every 0.5 --to 1.4 --out out");
+        let line =
+            format!("cut --source {url} --codec {codec} --crop 0,0,1,1 --every 0.5 --to 1.4 --out out");
         sandbox.ajar_line(&line).expect(0);
         let pictures = std::fs::read_dir(sandbox.path("out")).expect("pictures").count();
         assert_eq!(pictures, 3, "{codec}");
