@@ -1,5 +1,7 @@
 //! A real Mosquitto on loopback, and a client that records what it is told.
 
+#![allow(dead_code)]
+
 use rumqttc::{Client, Event, MqttOptions, Packet, QoS};
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -31,14 +33,12 @@ impl Mosquitto {
     }
 
     /// Kills it the hard way and starts another on the same port: all retained messages are lost.
-    #[allow(dead_code)]
     pub fn restart(&mut self) {
         self.kill();
         self.child = spawn(&self.config);
         self.wait();
     }
 
-    #[allow(dead_code)]
     pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -72,9 +72,7 @@ fn spawn(config: &std::path::Path) -> Child {
 /// One message: when it came, whether it was a retained one, topic and payload.
 #[derive(Clone, Debug)]
 pub struct Message {
-    #[allow(dead_code)]
     pub time: SystemTime,
-    #[allow(dead_code)]
     pub retained: bool,
     pub topic: String,
     pub payload: String,
@@ -115,13 +113,11 @@ impl Listener {
     }
 
     /// Payloads of one topic in order.
-    #[allow(dead_code)]
     pub fn payloads(&self, topic: &str) -> Vec<String> {
         self.messages().into_iter().filter(|m| m.topic == topic).map(|m| m.payload).collect()
     }
 
     /// Waits until `done` says so of a topic's payloads.
-    #[allow(dead_code)]
     pub fn wait_for(&self, topic: &str, limit: Duration, done: impl Fn(&[String]) -> bool) -> Vec<String> {
         let deadline = Instant::now() + limit;
         loop {

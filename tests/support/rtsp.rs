@@ -1,5 +1,7 @@
 //! A real RTSP server on loopback.
 
+#![allow(dead_code)]
+
 use gstreamer_rtsp_server::prelude::*;
 use gstreamer_rtsp_server::{RTSPMediaFactory, RTSPServer, gst, gst_rtsp};
 use std::path::Path;
@@ -48,7 +50,6 @@ impl Rtsp {
         Rtsp { url, main_loop, thread: Some(thread) }
     }
 
-    #[allow(dead_code)]
     pub fn port(&self) -> u16 {
         self.url.split([':', '/']).nth(4).and_then(|port| port.parse().ok()).expect("a port in the URL")
     }
