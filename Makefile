@@ -4,7 +4,7 @@ CARGO = scripts/cargo
 PREFIX = /usr/local
 DESTDIR =
 
-.PHONY: demo test check build install deps models check-models test-gpio clean
+.PHONY: demo test check build install deps models check-models test-gpio build-debug clean
 
 demo: deps
 	$(CARGO) build --locked --bins --example demo
