@@ -54,7 +54,7 @@ impl Dataset {
 }
 
 /// Whether the name is that of a picture.
-pub fn is_picture(path: &Path) -> bool {
+fn is_picture(path: &Path) -> bool {
     let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
     path.is_file() && extension.is_some_and(|e| EXTENSIONS.contains(&e.as_str()))
 }

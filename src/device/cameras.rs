@@ -7,6 +7,7 @@ use super::backoff::Backoff;
 use super::events::Events;
 use super::mailbox::Mailbox;
 use super::notify::Heartbeat;
+use super::threads::join_within;
 use crate::board::Decoder;
 use crate::camera::{Capture, Pacing, Reader, Source};
 use crate::config::Codec;
@@ -74,14 +75,8 @@ impl Supervisor {
 impl Drop for Supervisor {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        let Some(thread) = self.thread.take() else { return };
-        let deadline = std::time::Instant::now() + STOP_LIMIT;
-        while !thread.is_finished() && std::time::Instant::now() < deadline {
-            std::thread::sleep(ROUND / 10);
-        }
-        // A driver that hangs is left to the kernel, which ends it with the process.
-        if thread.is_finished() {
-            let _ = thread.join();
+        if let Some(thread) = self.thread.take() {
+            join_within(thread, STOP_LIMIT);
         }
     }
 }

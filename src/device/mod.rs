@@ -19,6 +19,7 @@ mod mqtt;
 mod notify;
 mod report;
 pub mod run;
+mod threads;
 
 use crate::board::Board;
 use crate::bundle::store::Store;

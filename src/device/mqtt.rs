@@ -6,6 +6,7 @@
 
 use super::backoff::Backoff;
 use super::notify::Heartbeat;
+use super::threads::join_within;
 use embassy_time::Duration;
 use rumqttc::{
     Client, ConnectReturnCode, Connection, Event, LastWill, MqttOptions, Outgoing, Packet, QoS,
@@ -93,13 +94,8 @@ impl Drop for Mqtt {
             publish(&client, &self.shared.availability, "offline");
             let _ = client.try_disconnect();
         }
-        let Some(thread) = self.thread.take() else { return };
-        let deadline = Instant::now() + STOP_LIMIT;
-        while !thread.is_finished() && Instant::now() < deadline {
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
-        if thread.is_finished() {
-            let _ = thread.join();
+        if let Some(thread) = self.thread.take() {
+            join_within(thread, STOP_LIMIT);
         }
     }
 }
