@@ -4,7 +4,7 @@ CARGO = scripts/cargo
 PREFIX = /usr/local
 DESTDIR =
 
-.PHONY: demo test check build install deps models check-models test-gpio build-debug clean
+.PHONY: demo test check build install deps models check-models plan bench-engine test-gpio build-debug clean
 
 demo: deps
 	$(CARGO) build --locked --bins --example demo
@@ -35,10 +35,20 @@ deps:
 # Builds the backbone anew from its published weights.
 models:
 	models/build/build.sh --update
+	$(MAKE) plan
 
 # Says whether the committed backbone is what the build gives.
 check-models:
 	models/build/build.sh --check
+
+# Lowers the committed backbone into the plan that the engine runs.
+plan: build-debug
+	target/debug/ajar engine lower --onnx models/mobilenetv2-128-int8.onnx --out models/mobilenetv2-128-int8.plan
+	cd models && sha256sum *.onnx *.plan > SHA256SUMS
+
+# Ajar's engine beside TFLite, ONNX Runtime and tract.
+bench-engine: build
+	@benches/engine/run.sh
 
 # GPIO lines of a real kernel, in an emulated machine.
 test-gpio: build-debug

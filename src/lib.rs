@@ -23,10 +23,12 @@
 //!
 //! [`watch`] is the part that must be right. It has no I/O, no allocation and no clock, and
 //! builds without the standard library: `cargo check --lib --no-default-features`.
-#![cfg_attr(not(any(test, feature = "common")), no_std)]
+#![cfg_attr(not(any(test, feature = "executor")), no_std)]
 
 pub mod watch;
 
+#[cfg(feature = "companion")]
+pub mod allocations;
 #[cfg(feature = "common")]
 pub mod board;
 #[cfg(feature = "common")]
@@ -39,7 +41,7 @@ pub mod companion;
 pub mod config;
 #[cfg(feature = "device")]
 pub mod device;
-#[cfg(feature = "common")]
+#[cfg(feature = "executor")]
 pub mod engine;
 #[cfg(feature = "common")]
 pub mod exit;

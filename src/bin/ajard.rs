@@ -25,6 +25,12 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         events: Option<PathBuf>,
     },
+    /// Print the plan of a backbone
+    #[command(hide = true)]
+    Lower {
+        /// The backbone's ONNX file
+        onnx: PathBuf,
+    },
     /// Say whether the configuration, its models and pipelines are in order
     Check {
         /// The configuration, usually /etc/ajar/config.toml
@@ -46,6 +52,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             let config = Config::load(&config)?;
             device::run(&config, Events::open(events.as_deref())?)
         }
+        Command::Lower { onnx } => device::lowering::print_plan(&onnx),
         Command::Check { config } => {
             for line in device::check(&Config::load(&config)?)? {
                 println!("{line}");

@@ -3,14 +3,14 @@
 use super::{Code, Refusal};
 use crate::engine::features::Block;
 use crate::engine::head::Head;
-use crate::engine::{MEAN, STD};
+use crate::watch::quantise::{MEAN, STD};
 use crate::watch::crop::INPUT_SIDE;
 use crate::watch::decision::MAX_STATES;
 use serde::{Deserialize, Serialize};
 
 /// Backbone family, input, quantisation and post-processing that this Ajar runs. A bundle made
 /// for another combination is refused.
-pub const COMPAT: &str = "mobilenetv2-1.0-128-int8/1";
+pub const COMPAT: &str = "mobilenetv2-1.0-128-int8/2";
 pub const MAX_PARTS: usize = 16;
 /// Names of features a manifest may require. None exist yet.
 const KNOWN_FEATURES: [&str; 0] = [];

@@ -4,6 +4,7 @@
 //! <id>/           manifest.toml, manifest.toml.minisig, parts: immutable, mode 0444;
 //!                 id = first 32 hex digits of the manifest's SHA-256
 //! blobs/<sha256>  backbones, shared by all models
+//! plans/<sha256>  the same, lowered for the engine: made from the blob, and made anew where one is damaged
 //! staging/        unfinished installations; emptied before each one
 //! state           which id is active for each model; a checksum in its last line
 //! lock            held while something is installed
@@ -158,8 +159,26 @@ impl Store {
         Ok(Some(StoredModel { id: generations.active, manifest, key_id, head, backbone }))
     }
 
-    fn blob(&self, sha256: &str) -> PathBuf {
+    /// Where a backbone lies, by its hex SHA-256.
+    pub fn blob(&self, sha256: &str) -> PathBuf {
         self.root.join("blobs").join(sha256)
+    }
+
+    /// Where a backbone's plan lies, or will.
+    pub fn plan(&self, sha256: &str) -> PathBuf {
+        self.root.join("plans").join(sha256)
+    }
+
+    /// Keeps a backbone's plan, whole or not at all.
+    pub fn write_plan(&self, sha256: &str, plan: &[u8]) -> Result<(), Refusal> {
+        let place = self.plan(sha256);
+        let directory = self.root.join("plans");
+        make_directory(&directory)?;
+        let new = directory.join("new");
+        let _ = fs::remove_file(&new);
+        write_new(&new, plan)?;
+        fs::rename(&new, &place).map_err(io_error(&place))?;
+        sync_directory(&directory)
     }
 
     /// Writes everything to a staging directory, then renames it into place.

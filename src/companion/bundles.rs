@@ -1,12 +1,11 @@
 //! What the companion does with bundle files: load, inspect, verify, unpack, deploy.
 
-use super::keys;
+use super::{engine_of, keys, shipped_plan};
 use crate::bundle::manifest::Role;
 use crate::bundle::store::{Installed, Store};
 use crate::bundle::verify::{Verified, read_file, verify};
-use crate::bundle::{Code, Refusal};
-use crate::engine::Engine;
-use crate::engine::features::deepest_tap;
+use crate::bundle::{Code, Refusal, hex};
+use crate::engine::{Engine, lower};
 use crate::exit::UsageError;
 use crate::model::Model;
 use anyhow::{Context, Result};
@@ -29,7 +28,7 @@ pub fn load(file: BundleFile) -> Result<(Model, Engine)> {
         let backbone = bundle
             .part(Role::Backbone)
             .ok_or_else(|| Refusal::new(Code::E33, "the bundle carries no backbone"))?;
-        Ok((model, Engine::load(backbone, deepest_tap(&bundle.manifest.head.blocks))?))
+        Ok((model, engine_of(backbone, &bundle.manifest.backbone.sha256)?))
     })
 }
 
@@ -84,7 +83,10 @@ pub fn unpack(file: BundleFile, out: Option<PathBuf>) -> Result<()> {
 pub fn deploy(file: BundleFile, store: &Path) -> Result<()> {
     with_bundle(file, |bundle| {
         let what = format!("{} (sequence number {})", bundle.manifest.model, bundle.manifest.seq);
-        match Store::new(store).install(bundle)? {
+        let store = Store::new(store);
+        let installed = store.install(bundle)?;
+        keep_plan(&store, &bundle.manifest.backbone.sha256)?;
+        match installed {
             Installed::New { id } => {
                 writeln!(stdout(), "{what} is installed as {id}; ajard runs it from its next start")?
             }
@@ -98,6 +100,22 @@ pub fn deploy(file: BundleFile, store: &Path) -> Result<()> {
         }
         Ok(())
     })
+}
+
+/// Lowers a stored backbone, so that `ajard` need not. One that cannot be lowered is no reason to refuse.
+fn keep_plan(store: &Store, sha256: &str) -> Result<()> {
+    let shipped = shipped_plan()?;
+    if hex(shipped.source()) == sha256 {
+        return Ok(store.write_plan(sha256, shipped.bytes())?);
+    }
+    let path = store.blob(sha256);
+    match lower(&fs::read(&path).with_context(|| path.display().to_string())?) {
+        Ok(plan) => Ok(store.write_plan(sha256, &plan)?),
+        Err(error) => {
+            log::warn!("{error}; ajard will run it on tract, about 20 times slower");
+            Ok(())
+        }
+    }
 }
 
 /// Reads and verifies a bundle file.

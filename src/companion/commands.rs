@@ -4,13 +4,14 @@ use super::bundles::{self, BundleFile};
 use super::cut::{Cut, parse_crop, parse_seconds, parse_start};
 use super::dataset::Dataset;
 use super::embed::embed;
+use super::engine::EngineCommand;
 use super::evaluate::{Evaluation, most_probable};
 use super::keys::{self, Protection};
 use super::train::train;
-use super::{BACKBONE, pack};
+use super::{BACKBONE, pack, shipped_plan};
 use crate::bundle::manifest::check_model_name;
 use crate::config::Codec;
-use crate::engine::{Engine, Tap, Taps};
+use crate::engine::Engine;
 use crate::exit::UsageError;
 use crate::model::Model;
 use crate::watch::decision::Probabilities;
@@ -47,6 +48,9 @@ enum Command {
     Bundle(BundleCommand),
     /// Install a bundle into a store
     Deploy(DeployArgs),
+    /// Look at the engine that runs the models: path, speed, plan
+    #[command(subcommand)]
+    Engine(EngineCommand),
 }
 
 #[derive(Subcommand)]
@@ -230,6 +234,7 @@ impl Cli {
             Command::Bundle(BundleCommand::Verify(args)) => bundles::check(args.file()),
             Command::Bundle(BundleCommand::Unpack { file, out }) => bundles::unpack(file.file(), out),
             Command::Deploy(args) => bundles::deploy(args.file.file(), &args.store),
+            Command::Engine(command) => command.run(),
         }
     }
 }
@@ -282,7 +287,7 @@ fn train_and_sign(args: &TrainArgs) -> Result<()> {
     }
     let key = keys::load_secret(&args.key)?;
     let dataset = Dataset::open(&args.dataset)?;
-    let engine = Engine::load(BACKBONE, Tap::Last)?;
+    let engine = Engine::new(shipped_plan()?);
     let trained = train(&dataset, &engine, args.per_state.map(|n| n as usize), args.seed)?;
     let seq = pack::next_seq(&args.key, &key)?;
     let (manifest, parts) = pack::describe(&args.name, seq, &trained, BACKBONE);
@@ -325,7 +330,7 @@ fn evaluate(args: &EvaluateArgs) -> Result<()> {
     }
     let results: Vec<(usize, Vec<f32>)> = embedded
         .iter()
-        .map(|picture| (order[picture.state], model.of_features(&picture.features).to_vec()))
+        .map(|picture| (order[picture.state], model.probabilities_of_gathered(&picture.features).to_vec()))
         .collect();
     let evaluation = Evaluation::new(&states, model.manifest.decision.threshold, &results);
     if args.json {
@@ -347,8 +352,7 @@ struct Classified<'a> {
 }
 
 fn classify(args: &ClassifyArgs) -> Result<()> {
-    let (mut model, mut engine) = bundles::load(args.bundle.file())?;
-    let mut taps = Taps::default();
+    let (model, mut engine) = bundles::load(args.bundle.file())?;
     let mut unreadable = 0;
     for picture in &args.picture {
         let read = fs::read(picture).map_err(|error| error.to_string());
@@ -360,8 +364,7 @@ fn classify(args: &ClassifyArgs) -> Result<()> {
                 continue;
             }
         };
-        engine.run(&input, &mut taps)?;
-        let probabilities = model.probabilities(&taps);
+        let probabilities = model.probabilities(&engine.run(&input, model.blocks())?);
         print_classified(&model, picture, &probabilities, args.json)?;
     }
     match unreadable {

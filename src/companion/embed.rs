@@ -3,8 +3,8 @@
 use super::dataset::Example;
 use super::picture;
 use crate::bundle::sha256_hex;
-use crate::engine::features::{Block, feature_len, write_features};
-use crate::engine::{Engine, EngineError, Taps};
+use crate::engine::features::Block;
+use crate::engine::{Engine, EngineError};
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
 use std::fs;
@@ -34,13 +34,12 @@ pub fn embed(
     examples: &[Example],
 ) -> Result<(Vec<Embedded>, Vec<Quarantined>), EngineError> {
     let bar = progress(examples.len() as u64, "pictures");
-    let one = |(engine, taps): &mut (Engine, Taps), example: &Example| {
-        let embedded = embed_one(engine, taps, blocks, example);
+    let one = |engine: &mut Engine, example: &Example| {
+        let embedded = embed_one(engine, blocks, example);
         bar.inc(1);
         embedded
     };
-    let start = || (engine.clone(), Taps::default());
-    let all: Vec<_> = examples.par_iter().map_init(start, one).collect::<Result<_, _>>()?;
+    let all: Vec<_> = examples.par_iter().map_init(|| engine.clone(), one).collect::<Result<_, _>>()?;
     bar.finish_and_clear();
     let (mut good, mut bad) = (Vec::new(), Vec::new());
     for result in all {
@@ -57,7 +56,6 @@ pub fn embed(
 
 fn embed_one(
     engine: &mut Engine,
-    taps: &mut Taps,
     blocks: &[Block],
     example: &Example,
 ) -> Result<Result<Embedded, Quarantined>, EngineError> {
@@ -68,9 +66,7 @@ fn embed_one(
         Ok(read) => read,
         Err(why) => return Ok(Err(Quarantined { path, why })),
     };
-    engine.run(&input, taps)?;
-    let mut features = vec![0.0; feature_len(blocks)];
-    write_features(blocks, taps, &mut features);
+    let features = engine.run(&input, blocks)?.gather(blocks);
     Ok(Ok(Embedded { state: example.state, sha256, features }))
 }
 

@@ -11,6 +11,7 @@
 //! evaluate    how good it is
 //! keys, pack  the head becomes a signed bundle
 //! bundles     bundle files: inspect, verify, unpack, deploy
+//! engine      how fast this machine is, and plans
 //! commands    what the user typed
 //! ```
 
@@ -19,6 +20,7 @@ pub mod commands;
 mod cut;
 pub mod dataset;
 mod embed;
+mod engine;
 pub mod evaluate;
 pub mod keys;
 pub mod logistic;
@@ -27,5 +29,26 @@ pub mod picture;
 pub mod timeline;
 mod train;
 
+use crate::bundle::hex;
+use crate::engine::plan::{Plan, PlanError};
+use crate::engine::{Engine, EngineError};
+
 /// The backbone that every model of this version is trained on (see models/README.md).
 pub const BACKBONE: &[u8] = include_bytes!("../../models/mobilenetv2-128-int8.onnx");
+
+/// The same, lowered.
+static PLAN: &Aligned<[u8]> = &Aligned(*include_bytes!("../../models/mobilenetv2-128-int8.plan"));
+
+#[repr(align(64))]
+struct Aligned<T: ?Sized>(T);
+
+/// The plan of [`BACKBONE`].
+pub fn shipped_plan() -> Result<Plan, PlanError> {
+    Plan::from_static(&PLAN.0)
+}
+
+/// An engine for a bundle's backbone: ONNX bytes and their hex SHA-256.
+fn engine_of(backbone: &[u8], sha256: &str) -> Result<Engine, EngineError> {
+    let plan = shipped_plan()?;
+    if hex(plan.source()) == sha256 { Ok(Engine::new(plan)) } else { Engine::of_onnx(backbone) }
+}

@@ -1,7 +1,8 @@
 //! Pictures: files to and from the crop buffer, so that a picture takes the device's own way
 //! into the engine.
 
-use crate::watch::crop::{CropBuffer, Input, Region};
+use crate::watch::crop::{CropBuffer, Region};
+use crate::watch::input::Input;
 use crate::watch::frame::{Chroma, Colour, Frame, Plane};
 use embassy_time::Instant;
 use image::codecs::jpeg::JpegEncoder;

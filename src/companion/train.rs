@@ -7,7 +7,7 @@ use super::logistic::{Fit, Span};
 use crate::bundle::sha256_hex;
 use crate::engine::features::{Block, feature_len};
 use crate::engine::head::{Head, softmax};
-use crate::engine::{Engine, Tap};
+use crate::engine::Engine;
 use crate::exit::UsageError;
 use anyhow::{Context, Result, bail};
 use nalgebra::DMatrix;
@@ -15,7 +15,7 @@ use serde::Serialize;
 use std::time::Instant;
 
 /// Every block there is, in the order the embedding keeps them.
-const BLOCKS: [Block; 3] = [Block::Gap, Block::P3, Block::Mid];
+const BLOCKS: [Block; 3] = Block::ALL;
 /// What may be chosen, the cheapest on the device first.
 const CANDIDATES: [&[Block]; 4] =
     [&[Block::Mid], &[Block::P3], &[Block::P3, Block::Mid], &[Block::Gap, Block::P3, Block::Mid]];
@@ -70,7 +70,6 @@ pub fn train(dataset: &Dataset, engine: &Engine, per_state: Option<usize>, seed:
         Some(limit) => pick(dataset, limit, seed),
         None => dataset.examples.clone(),
     };
-    debug_assert_eq!(engine.deepest(), Tap::Last);
     let (embedded, quarantined) = embed(engine, &BLOCKS, &examples)?;
     let mut counts = vec![0u32; states];
     embedded.iter().for_each(|picture| counts[picture.state] += 1);

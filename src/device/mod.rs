@@ -4,7 +4,7 @@
 //! cameras   keep the pipelines running      \
 //! mailbox   the newest crop of each watch    > threads of GStreamer and the supervisor
 //! run       the loop over all watches       main thread
-//! models    what the watches classify with
+//! models    what the watches classify with; lowering makes a backbone's plan where there is none
 //! report    what is said of a watch; events, mqtt, gpio say it
 //! notify    systemd and its watchdog
 //! ```
@@ -13,6 +13,7 @@ mod backoff;
 pub mod cameras;
 pub mod events;
 pub mod gpio;
+pub mod lowering;
 pub mod mailbox;
 pub mod models;
 mod mqtt;

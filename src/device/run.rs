@@ -9,7 +9,7 @@ use super::notify::Watchdog;
 use super::report::{NO_MODEL, Report, STARTING, now as wall_clock, state_name};
 use crate::config::Config;
 use crate::watch::Watch;
-use crate::watch::crop::Input;
+use crate::watch::input::Input;
 use crate::watch::decision::{Change, DecisionSettings, Probabilities};
 use crate::watch::gate::{GateSettings, Reason};
 use embassy_time::{Duration, Instant};

@@ -3,8 +3,9 @@
 //! A global average throws the place away; in a fixed crop the place carries the state. Each
 //! block is L2-normalised on its own, so that none outweighs another by its size.
 
-use super::{Tap, Taps};
+use super::Tap;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// One kind of pooled tap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -18,7 +19,14 @@ pub enum Block {
     Mid,
 }
 
+/// Values of all blocks together.
+pub const ALL_VALUES: usize = Block::Gap.values() + Block::P3.values() + Block::Mid.values();
+/// Sums of f32 run in this many lanes on every machine, so that all get the same bits.
+const LANES: usize = 16;
+
 impl Block {
+    pub const ALL: [Block; 3] = [Block::Gap, Block::P3, Block::Mid];
+
     pub const fn tap(self) -> Tap {
         match self {
             Block::Gap | Block::P3 => Tap::Last,
@@ -39,24 +47,32 @@ impl Block {
         self.tap().channels() * self.places() * self.places()
     }
 
-    /// Pools its tap into `out`, which has [`Block::values`] values, and normalises it.
-    fn write(self, taps: &Taps, out: &mut [f32]) {
-        let map = match self.tap() {
-            Tap::Mid => &taps.mid,
-            Tap::Last => &taps.last,
+    /// Where it lies among the values of all blocks.
+    const fn range(self) -> Range<usize> {
+        let start = match self {
+            Block::Gap => 0,
+            Block::P3 => Block::Gap.values(),
+            Block::Mid => Block::Gap.values() + Block::P3.values(),
         };
-        let (side, places) = (self.tap().side(), self.places());
-        for (channel, out) in map.chunks_exact(side * side).zip(out.chunks_exact_mut(places * places)) {
-            for (place, out) in out.iter_mut().enumerate() {
-                let (rows, columns) =
-                    (span(place / places, places, side), span(place % places, places, side));
-                let area = (rows.len() * columns.len()) as f32;
-                let sum: f32 =
-                    rows.map(|row| channel[row * side..][columns.clone()].iter().sum::<f32>()).sum();
-                *out = sum / area;
+        start..start + self.values()
+    }
+
+    /// Pools `map` (rows, columns, channels) of its tap into its part of `all`, which has [`ALL_VALUES`], and
+    /// normalises it. A place's channels lie together, places row by row.
+    pub(super) fn pool<T: Copy>(self, map: &[T], value: impl Fn(T) -> f32, all: &mut [f32]) {
+        let (side, places, channels) = (self.tap().side(), self.places(), self.tap().channels());
+        let out = &mut all[self.range()];
+        for (place, out) in out.chunks_exact_mut(channels).enumerate() {
+            out.fill(0.0);
+            for row in span(place / places, places, side) {
+                for column in span(place % places, places, side) {
+                    let pixel = &map[(row * side + column) * channels..][..channels];
+                    out.iter_mut().zip(pixel).for_each(|(sum, &x)| *sum += value(x));
+                }
             }
         }
-        let norm = out.iter().map(|x| x * x).sum::<f32>().sqrt();
+        // Every place of a block covers as many pixels as the others, so sums do for means.
+        let norm = dot(out, out).sqrt();
         if norm > 0.0 {
             out.iter_mut().for_each(|x| *x /= norm);
         }
@@ -64,8 +80,48 @@ impl Block {
 }
 
 /// The rows that place `i` of `places` covers: adaptive average pooling, as PyTorch defines it.
-fn span(i: usize, places: usize, side: usize) -> std::ops::Range<usize> {
+fn span(i: usize, places: usize, side: usize) -> Range<usize> {
     i * side / places..((i + 1) * side).div_ceil(places)
+}
+
+/// The sum of products, in an order that is the same on every machine. Both have as many values.
+pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut lanes = [0f32; LANES];
+    let (a, b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let rest = a.remainder().iter().zip(b.remainder());
+    let mut sum: f32 = rest.map(|(a, b)| a * b).sum();
+    for (a, b) in a.zip(b) {
+        for lane in 0..LANES {
+            lanes[lane] += a[lane] * b[lane];
+        }
+    }
+    for lane in lanes {
+        sum += lane;
+    }
+    sum
+}
+
+/// What one run of the engine leaves: the blocks that were asked for.
+#[derive(Clone, Copy)]
+pub struct Features<'a> {
+    all: &'a [f32],
+}
+
+impl<'a> Features<'a> {
+    /// `all`: [`ALL_VALUES`] values.
+    pub(super) fn new(all: &'a [f32]) -> Features<'a> {
+        Features { all }
+    }
+
+    /// The values of one block, of unit length. What was not asked for is of an earlier run.
+    pub fn block(&self, block: Block) -> &'a [f32] {
+        &self.all[block.range()]
+    }
+
+    /// The values of `blocks`, one after the other.
+    pub fn gather(&self, blocks: &[Block]) -> Vec<f32> {
+        blocks.iter().flat_map(|block| self.block(*block)).copied().collect()
+    }
 }
 
 /// Values in all of `blocks`.
@@ -73,19 +129,9 @@ pub fn feature_len(blocks: &[Block]) -> usize {
     blocks.iter().map(|block| block.values()).sum()
 }
 
-/// The tap that a head on `blocks` needs; the engine may stop there.
+/// The tap that a head on `blocks` needs; the engine stops there.
 pub fn deepest_tap(blocks: &[Block]) -> Tap {
     blocks.iter().map(|block| block.tap()).max().unwrap_or(Tap::Mid)
-}
-
-/// Writes `blocks`, one after the other, into `out` of [`feature_len`] values.
-pub fn write_features(blocks: &[Block], taps: &Taps, out: &mut [f32]) {
-    let mut rest = out;
-    for block in blocks {
-        let (here, after) = rest.split_at_mut(block.values());
-        block.write(taps, here);
-        rest = after;
-    }
 }
 
 #[cfg(test)]
@@ -93,25 +139,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pooling_covers_every_place() {
+    fn pooling_covers_every_place_equally() {
         assert_eq!([0, 1, 2].map(|i| span(i, 3, 4)), [0..2, 1..3, 2..4]);
         assert_eq!([0, 1, 2, 3].map(|i| span(i, 4, 8)), [0..2, 2..4, 4..6, 6..8]);
         assert_eq!(span(0, 1, 4), 0..4);
+        for block in Block::ALL {
+            let places = block.places();
+            let sizes = (0..places).map(|i| span(i, places, block.tap().side()).len());
+            assert_eq!(sizes.clone().min(), sizes.max(), "{block:?}");
+        }
     }
 
     #[test]
     fn blocks_are_means_of_unit_length() {
-        let mut taps = Taps::default();
         // One bright place in the first channel: row 3, column 0 of the last map.
-        taps.last[3 * 4] = 8.0;
-        let blocks = [Block::Gap, Block::P3, Block::Mid];
-        let mut out = vec![9.0; feature_len(&blocks)];
-        write_features(&blocks, &taps, &mut out);
-        let (gap, rest) = out.split_at(1280);
-        let (p3, mid) = rest.split_at(1280 * 9);
-        assert_eq!((gap[0], gap[1]), (1.0, 0.0));
-        assert_eq!(p3[..9], [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0]);
+        let mut last = vec![7u8; Tap::Last.values()];
+        last[3 * 4 * Tap::Last.channels()] = 15;
+        let mut all = vec![9.0; ALL_VALUES];
+        let value = |code: u8| f32::from(code) - 7.0;
+        Block::Gap.pool(&last, value, &mut all);
+        Block::P3.pool(&last, value, &mut all);
         // Nothing there: stays zero instead of dividing by it.
-        assert!(mid.iter().all(|&x| x == 0.0));
+        Block::Mid.pool(&vec![7u8; Tap::Mid.values()], value, &mut all);
+        let features = Features::new(&all);
+        assert_eq!(features.block(Block::Gap)[..2], [1.0, 0.0]);
+        let p3: Vec<f32> = features.block(Block::P3).chunks_exact(1280).map(|place| place[0]).collect();
+        assert_eq!(p3, [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0]);
+        assert!(features.block(Block::Mid).iter().all(|&x| x == 0.0));
+        assert_eq!(features.gather(&[Block::Gap, Block::Mid]).len(), feature_len(&[Block::Gap, Block::Mid]));
     }
 }

@@ -1,6 +1,6 @@
 //! The head: multinomial logistic regression on features, with a temperature.
 
-use super::features::{Block, feature_len};
+use super::features::{Block, Features, dot, feature_len};
 use crate::watch::decision::{MAX_STATES, Probabilities};
 
 /// The weights of one model. As bytes: f32 little endian, the weights state by state, then one
@@ -66,13 +66,27 @@ impl Head {
         &self.blocks
     }
 
-    /// Softmax of the scores over the temperature. `features` has [`feature_len`] values.
-    pub fn probabilities(&self, features: &[f32]) -> Probabilities {
-        let rows = self.weights.chunks_exact(features.len()).zip(&self.bias);
+    /// Softmax of the scores over the temperature. Its blocks must be among those of the run.
+    pub fn probabilities(&self, features: &Features) -> Probabilities {
+        self.probabilities_of(|block, _| features.block(block))
+    }
+
+    /// The same of features that were gathered before: [`feature_len`] values of its blocks.
+    pub fn probabilities_of_gathered(&self, features: &[f32]) -> Probabilities {
+        self.probabilities_of(|block, start| &features[start..][..block.values()])
+    }
+
+    /// `values`: of a block, and of where it starts among the head's blocks.
+    fn probabilities_of<'a>(&self, values: impl Fn(Block, usize) -> &'a [f32]) -> Probabilities {
+        let rows = self.weights.chunks_exact(feature_len(&self.blocks)).zip(&self.bias);
         let mut scores: Probabilities = rows
             .map(|(row, bias)| {
-                let score: f32 = row.iter().zip(features).map(|(w, x)| w * x).sum();
-                (score + bias) / self.temperature
+                let (mut score, mut start) = (*bias, 0);
+                for &block in &self.blocks {
+                    score += dot(&row[start..][..block.values()], values(block, start));
+                    start += block.values();
+                }
+                score / self.temperature
             })
             .collect();
         softmax(&mut scores);
@@ -107,7 +121,7 @@ mod tests {
     fn probabilities_are_the_softmax_over_the_temperature() {
         let mut features = vec![0.0; feature_len(&[Block::Mid])];
         features[0] = 1.0;
-        let p = head().probabilities(&features);
+        let p = head().probabilities_of_gathered(&features);
         // Scores 3.5 and -1.5, over 2: the difference is 2.5.
         assert!((p[0] - 1.0 / (1.0 + (-2.5f32).exp())).abs() < 1e-6);
         assert!((p.iter().sum::<f32>() - 1.0).abs() < 1e-6);

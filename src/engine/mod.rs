@@ -1,19 +1,37 @@
-//! The engine: crop in, taps out.
+//! The engine: the crop's codes in, features out.
 //!
-//! The backbone is a MobileNetV2 with int8 weights and u8 activations (`models/README.md`). It is
-//! cut open at two places, the taps; [`features`] pools them, [`head`] turns the features into
-//! probabilities.
+//! The backbone is a MobileNetV2 with int8 weights and u8 activations (`models/README.md`), cut open at two
+//! places, the taps.
+//!
+//! ```text
+//! once:       ONNX -> tract -> lower -> pack -> plan, a file
+//! each look:  input codes -> executor, by kernels, in one arena -> features -> head -> probabilities
+//! ```
+//!
+//! [`Engine`] is what the rest of the program runs. Where a backbone has a layer that cannot be lowered, tract
+//! runs it.
 
+pub mod executor;
 pub mod features;
 pub mod head;
+pub mod kernels;
+pub mod plan;
 
-use crate::watch::crop::{INPUT_SIDE, Input};
-use tract_onnx::prelude::*;
+#[cfg(feature = "common")]
+mod lower;
+#[cfg(feature = "common")]
+mod pack;
+#[cfg(feature = "common")]
+mod run;
+#[cfg(feature = "common")]
+pub mod tract;
 
-/// Per-channel mean of the backbone's training pictures, of RGB in 0..=1.
-pub const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
-/// Per-channel standard deviation of the same.
-pub const STD: [f32; 3] = [0.229, 0.224, 0.225];
+#[cfg(feature = "common")]
+pub use lower::{CannotLower, lower};
+#[cfg(feature = "common")]
+pub use run::{Engine, EngineError};
+
+use crate::watch::crop::INPUT_SIDE;
 
 /// A place where the backbone's activations can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,86 +68,5 @@ impl Tap {
 
     pub const fn values(self) -> usize {
         self.channels() * self.side() * self.side()
-    }
-}
-
-/// The activations at each tap, channel by channel, row by row. `last` keeps its old content
-/// where the engine stops at `mid`.
-pub struct Taps {
-    pub mid: Box<[f32]>,
-    pub last: Box<[f32]>,
-}
-
-impl Default for Taps {
-    fn default() -> Self {
-        let zeros = |tap: Tap| vec![0.0; tap.values()].into_boxed_slice();
-        Taps { mid: zeros(Tap::Mid), last: zeros(Tap::Last) }
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum EngineError {
-    #[error("the backbone cannot be loaded: {0}")]
-    Load(String),
-    #[error("inference failed: {0}")]
-    Run(String),
-}
-
-/// A loaded backbone; clones share its weights. tract runs the ONNX file as it is.
-#[derive(Clone)]
-pub struct Engine {
-    deepest: Tap,
-    model: Arc<TypedRunnableModel>,
-    planes: Vec<f32>,
-}
-
-impl Engine {
-    /// Parses the backbone's ONNX file. Everything behind the `deepest` tap is left out.
-    pub fn load(onnx: &[u8], deepest: Tap) -> Result<Engine, EngineError> {
-        let failed = |error: TractError| EngineError::Load(format!("{error:#}"));
-        let outputs: &[&str] = match deepest {
-            Tap::Mid => &[Tap::Mid.name()],
-            Tap::Last => &[Tap::Mid.name(), Tap::Last.name()],
-        };
-        let shape = [1, 3, INPUT_SIDE, INPUT_SIDE];
-        let load = || -> TractResult<_> {
-            let mut model = tract_onnx::onnx().model_for_read(&mut &onnx[..])?;
-            model.select_outputs_by_name(outputs)?;
-            model.set_input_fact(0, f32::fact(shape).into())?;
-            let model = model.into_optimized()?;
-            for (output, tap) in model.outputs.iter().zip([Tap::Mid, Tap::Last]) {
-                let fact = model.outlet_fact(*output)?;
-                let side = tap.side();
-                if fact.shape.as_concrete() != Some(&[1, tap.channels(), side, side]) {
-                    let name = tap.name();
-                    return Err(TractError::msg(format!("output {name} has the shape {:?}", fact.shape)));
-                }
-            }
-            model.into_runnable()
-        };
-        Ok(Engine { deepest, model: load().map_err(failed)?, planes: vec![0.0; 3 * INPUT_SIDE * INPUT_SIDE] })
-    }
-
-    pub fn deepest(&self) -> Tap {
-        self.deepest
-    }
-
-    /// Runs the backbone as far as its deepest tap.
-    pub fn run(&mut self, input: &Input, taps: &mut Taps) -> Result<(), EngineError> {
-        let mut run = || -> TractResult<()> {
-            for (channel, plane) in self.planes.chunks_exact_mut(INPUT_SIDE * INPUT_SIDE).enumerate() {
-                let (mean, std) = (MEAN[channel], STD[channel]);
-                for (value, pixel) in plane.iter_mut().zip(input.rgb.chunks_exact(3)) {
-                    *value = (f32::from(pixel[channel]) / 255.0 - mean) / std;
-                }
-            }
-            let tensor = Tensor::from_shape(&[1, 3, INPUT_SIDE, INPUT_SIDE], &self.planes)?;
-            let outputs = self.model.run(tvec!(tensor.into_tvalue()))?;
-            for (output, tap) in outputs.iter().zip([&mut taps.mid, &mut taps.last]) {
-                tap.copy_from_slice(output.try_as_plain_ram()?.as_slice::<f32>()?);
-            }
-            Ok(())
-        };
-        run().map_err(|error| EngineError::Run(format!("{error:#}")))
     }
 }
