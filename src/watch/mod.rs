@@ -14,7 +14,9 @@ pub mod decision;
 pub mod frame;
 pub mod gate;
 pub mod motion;
+mod region;
 mod resize;
+mod shrink;
 
 use crop::CropBuffer;
 use decision::{Change, Decision, DecisionSettings, Probabilities, Vote};
