@@ -8,12 +8,10 @@ pub mod features;
 pub mod head;
 
 use crate::watch::crop::{INPUT_SIDE, Input};
+use crate::watch::input::INPUT_CHANNELS;
+use crate::watch::quantise::{INPUT_SCALE, INPUT_ZERO_POINT};
+pub use crate::watch::quantise::{MEAN, STD};
 use tract_onnx::prelude::*;
-
-/// Per-channel mean of the backbone's training pictures, of RGB in 0..=1.
-pub const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
-/// Per-channel standard deviation of the same.
-pub const STD: [f32; 3] = [0.229, 0.224, 0.225];
 
 /// A place where the backbone's activations can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -118,9 +116,8 @@ impl Engine {
     pub fn run(&mut self, input: &Input, taps: &mut Taps) -> Result<(), EngineError> {
         let mut run = || -> TractResult<()> {
             for (channel, plane) in self.planes.chunks_exact_mut(INPUT_SIDE * INPUT_SIDE).enumerate() {
-                let (mean, std) = (MEAN[channel], STD[channel]);
-                for (value, pixel) in plane.iter_mut().zip(input.rgb.chunks_exact(3)) {
-                    *value = (f32::from(pixel[channel]) / 255.0 - mean) / std;
+                for (value, pixel) in plane.iter_mut().zip(input.codes.chunks_exact(INPUT_CHANNELS)) {
+                    *value = (f32::from(pixel[channel]) - f32::from(INPUT_ZERO_POINT)) * INPUT_SCALE;
                 }
             }
             let tensor = Tensor::from_shape(&[1, 3, INPUT_SIDE, INPUT_SIDE], &self.planes)?;

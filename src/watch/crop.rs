@@ -1,16 +1,19 @@
-//! The crop: the fixed buffer that holds it, and its way into the engine's input.
+//! The crop: the fixed buffer that holds it between the camera's thread and the loop.
 //!
 //! A dataset's picture takes the same way (see `companion::picture`), so training never sees
 //! anything the device would not have produced.
 
 use super::colour::ToRgb;
 use super::frame::{Chroma, Colour, Frame, Plane};
+use super::input::sample;
+pub use super::input::{INPUT_SIDE, Input};
 pub use super::region::{PixelRect, Region};
-use super::resize::{FRACTION_BITS, Resize};
-pub use super::resize::{INPUT_SIDE, MAX_CROP_SIDE};
 use super::shrink::shrink;
 use embassy_time::Instant;
 
+/// Longest side of a buffered crop in pixels. A larger crop is averaged down by the smallest
+/// whole factor that fits.
+pub const MAX_CROP_SIDE: usize = 512;
 const CHROMA_SIDE: usize = MAX_CROP_SIDE / 2;
 
 /// One crop in fixed memory: I420 planes of at most [`MAX_CROP_SIDE`] pixels a side.
@@ -83,47 +86,30 @@ impl CropBuffer {
         Plane { bytes: &self.luma[..self.width * self.height], stride: self.width }
     }
 
-    /// Writes the engine's input: the whole crop resized to [`INPUT_SIDE`] squared, as RGB.
+    /// The buffer's own planes as a picture.
+    pub fn as_frame(&self) -> Frame<'_> {
+        let (width, height) = (self.width, self.height);
+        let half = |bytes| Plane { bytes, stride: width / 2 };
+        let chroma = Chroma::Planar { u: half(&self.u), v: half(&self.v) };
+        Frame { width, height, luma: self.luma(), chroma, colour: self.colour, arrival: self.arrival }
+    }
+
+    /// Writes the engine's input: the whole crop, by the fused step ([`sample`]).
     pub fn sample(&self, input: &mut Input) {
-        let mut y = [0u16; INPUT_SIDE];
-        let mut u = [0u16; INPUT_SIDE];
-        let mut v = [0u16; INPUT_SIDE];
-        let convert = ToRgb::new(self.colour);
-        let luma = Resize::new(self.width, self.height);
-        let chroma = Resize::new(self.width / 2, self.height / 2);
-        for (row, out) in input.rgb.chunks_exact_mut(INPUT_SIDE * 3).enumerate() {
-            luma.row(&self.luma, row, &mut y);
-            chroma.row(&self.u, row, &mut u);
-            chroma.row(&self.v, row, &mut v);
-            for (x, pixel) in out.chunks_exact_mut(3).enumerate() {
-                pixel.copy_from_slice(&convert.pixel(y[x], u[x], v[x]));
-            }
-        }
+        let whole = PixelRect { x: 0, y: 0, width: self.width, height: self.height };
+        sample(&self.as_frame(), whole, input);
     }
 
     /// Calls `put(x, y, [r, g, b])` for every pixel at the crop's own size, chroma repeated.
     pub fn for_each_rgb(&self, mut put: impl FnMut(usize, usize, [u8; 3])) {
         let convert = ToRgb::new(self.colour);
-        let wide = |code: u8| u16::from(code) << FRACTION_BITS;
         for y in 0..self.height {
             for x in 0..self.width {
                 let c = y / 2 * (self.width / 2) + x / 2;
                 let luma = self.luma[y * self.width + x];
-                put(x, y, convert.pixel(wide(luma), wide(self.u[c]), wide(self.v[c])));
+                put(x, y, convert.pixel(luma, self.u[c], self.v[c]));
             }
         }
-    }
-}
-
-/// The engine's input: 128 x 128 x 3, RGB, 0..=255, row by row.
-#[derive(Clone)]
-pub struct Input {
-    pub rgb: [u8; INPUT_SIDE * INPUT_SIDE * 3],
-}
-
-impl Default for Input {
-    fn default() -> Self {
-        Input { rgb: [0; INPUT_SIDE * INPUT_SIDE * 3] }
     }
 }
 
@@ -152,7 +138,7 @@ mod tests {
             crop.copy_from(&frame, rect);
             let mut input = Input::default();
             crop.sample(&mut input);
-            input.rgb
+            input.codes
         });
         assert!(inputs[0] == inputs[1]);
     }
