@@ -11,8 +11,12 @@ pub use super::region::{PixelRect, Region};
 use super::shrink::shrink;
 use embassy_time::Instant;
 
-/// Longest side of a buffered crop in pixels. A larger crop is averaged down by the smallest
-/// whole factor that fits.
+/// Longest side of a buffered crop in pixels.
+///
+/// A larger crop is averaged down in boxes, by the smallest whole factor that fits, so that memory is
+/// fixed whatever the camera sends. At least 256 pixels stay of its longer side, twice what the
+/// engine sees: the boxes cost next to no sharpness. Pixels at the right and lower edge that do not
+/// fill two boxes are left out.
 pub const MAX_CROP_SIDE: usize = 512;
 const CHROMA_SIDE: usize = MAX_CROP_SIDE / 2;
 
@@ -53,19 +57,16 @@ impl CropBuffer {
         self.colour = frame.colour;
         self.arrival = frame.arrival;
         let (w, h) = (self.width, self.height);
-        let size = w * h;
-        shrink::<1, 0>(frame.luma, (rect.x, rect.y), factors, &mut self.luma[..size], w);
+        let luma = &mut self.luma[..w * h];
+        shrink(frame.luma, (rect.x, rect.y), factors, [luma], w);
         let at = (rect.x / 2, rect.y / 2);
-        let (u, v) = (&mut self.u[..size / 4], &mut self.v[..size / 4]);
+        let (u, v) = (&mut self.u[..w * h / 4], &mut self.v[..w * h / 4]);
         match frame.chroma {
             Chroma::Planar { u: from_u, v: from_v } => {
-                shrink::<1, 0>(from_u, at, factors, u, w / 2);
-                shrink::<1, 0>(from_v, at, factors, v, w / 2);
+                shrink(from_u, at, factors, [u], w / 2);
+                shrink(from_v, at, factors, [v], w / 2);
             }
-            Chroma::Interleaved(uv) => {
-                shrink::<2, 0>(uv, at, factors, u, w / 2);
-                shrink::<2, 1>(uv, at, factors, v, w / 2);
-            }
+            Chroma::Interleaved(uv) => shrink(uv, at, factors, [u, v], w / 2),
         }
     }
 

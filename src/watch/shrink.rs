@@ -7,57 +7,70 @@ const MAX_FACTOR: usize = 64;
 /// Columns that are summed at once.
 const COLUMNS: usize = 2048;
 
-/// Averages boxes of `factors` (across, down) samples into rows of `width`. The samples are every
-/// `STEP`th byte of a row from byte `FIRST` on, the first box is at sample `(x, y)`. Means are
-/// rounded, half upwards.
-pub fn shrink<const STEP: usize, const FIRST: usize>(
+/// Averages boxes of `factors` (across, down) samples, the first at sample `(x, y)`, into rows of
+/// `width`. The plane's rows hold samples of `STEP` components in turn; `to` has one plane for each.
+/// Means are rounded, half upwards.
+pub fn shrink<const STEP: usize>(
     from: Plane,
     (x, y): (usize, usize),
-    factors: (usize, usize),
-    to: &mut [u8],
+    (across, down): (usize, usize),
+    mut to: [&mut [u8]; STEP],
     width: usize,
 ) {
-    let (across, down) = factors;
     assert!(across.max(down) <= MAX_FACTOR, "a crop must not be larger than 32768 pixels");
-    let box_bytes = across * STEP;
+    let boxes = COLUMNS / (across * STEP);
     let mut sums = [0u16; COLUMNS];
-    for (row, out) in to.chunks_exact_mut(width).enumerate() {
-        if factors == (1, 1) {
-            let bytes = from.row(y + row, x * STEP, width * STEP);
-            for (out, sample) in out.iter_mut().zip(bytes.chunks_exact(STEP)) {
-                *out = sample[FIRST];
-            }
+    for row in 0..to[0].len() / width {
+        let mut out = to.each_mut().map(|to| &mut to[row * width..][..width]);
+        if (across, down) == (1, 1) {
+            split(from.row(y + row, x * STEP, width * STEP), out);
             continue;
         }
-        let mut start = x * STEP;
-        for out in out.chunks_mut(COLUMNS / box_bytes) {
-            let sums = &mut sums[..out.len() * box_bytes];
+        for start in (0..width).step_by(boxes) {
+            let count = boxes.min(width - start);
+            let sums = &mut sums[..count * across * STEP];
             sums.fill(0);
             for dy in 0..down {
-                let bytes = from.row(y + row * down + dy, start, sums.len());
+                let bytes = from.row(y + row * down + dy, (x + start * across) * STEP, sums.len());
                 for (sum, &byte) in sums.iter_mut().zip(bytes) {
                     *sum += u16::from(byte);
                 }
             }
-            start += sums.len();
-            // Usual factors as constants, so that the compiler unrolls them.
-            match across {
-                2 => mean::<STEP>(&sums[FIRST..], 2, down, out),
-                3 => mean::<STEP>(&sums[FIRST..], 3, down, out),
-                4 => mean::<STEP>(&sums[FIRST..], 4, down, out),
-                _ => mean::<STEP>(&sums[FIRST..], across, down, out),
+            for (first, out) in out.iter_mut().enumerate() {
+                let out = &mut out[start..][..count];
+                // Usual factors as constants, so that the compiler unrolls them.
+                match across {
+                    2 => mean::<STEP>(sums, first, 2, down, out),
+                    3 => mean::<STEP>(sums, first, 3, down, out),
+                    4 => mean::<STEP>(sums, first, 4, down, out),
+                    _ => mean::<STEP>(sums, first, across, down, out),
+                }
             }
         }
     }
 }
 
+/// Parts the components.
+fn split<const STEP: usize>(bytes: &[u8], mut to: [&mut [u8]; STEP]) {
+    match &mut to[..] {
+        [only] => only.copy_from_slice(bytes),
+        [first, second] => {
+            let out = first.iter_mut().zip(second.iter_mut());
+            for ((first, second), pair) in out.zip(bytes.chunks_exact(2)) {
+                (*first, *second) = (pair[0], pair[1]);
+            }
+        }
+        _ => unreachable!("no plane of 4:2:0 has three components"),
+    }
+}
+
 #[inline(always)]
-fn mean<const STEP: usize>(sums: &[u16], across: usize, down: usize, out: &mut [u8]) {
+fn mean<const STEP: usize>(sums: &[u16], first: usize, across: usize, down: usize, out: &mut [u8]) {
     let count = (across * down) as u32;
     // Exact instead of a division: count <= 4096, so the error stays below one.
     let one = (1u64 << 32).div_ceil(u64::from(count));
-    for (out, sums) in out.iter_mut().zip(sums.chunks(across * STEP)) {
-        let sum: u32 = sums.iter().step_by(STEP).map(|&sum| u32::from(sum)).sum();
+    for (out, sums) in out.iter_mut().zip(sums.chunks_exact(across * STEP)) {
+        let sum: u32 = (0..across).map(|k| u32::from(sums[k * STEP + first])).sum();
         *out = ((u64::from(sum + count / 2) * one) >> 32) as u8;
     }
 }
@@ -65,8 +78,6 @@ fn mean<const STEP: usize>(sums: &[u16], across: usize, down: usize, out: &mut [
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    type Shrink = fn(Plane, (usize, usize), (usize, usize), &mut [u8], usize);
 
     #[test]
     fn boxes_are_rounded_means() {
@@ -89,14 +100,14 @@ mod tests {
                 let count = (across * down) as u32;
                 ((sum + count / 2) / count) as u8
             };
-            let mut check = |shrink: Shrink, step, first| {
-                shrink(plane, (3, 5), (across, down), &mut out, width);
-                let right = out.iter().enumerate().all(|(i, &out)| out == definition(step, first, i));
-                assert!(right, "{across} x {down}, byte {first} of {step}");
+            let right = |out: &[u8], step, first| {
+                out.iter().enumerate().all(|(i, &out)| out == definition(step, first, i))
             };
-            check(shrink::<1, 0>, 1, 0);
-            check(shrink::<2, 0>, 2, 0);
-            check(shrink::<2, 1>, 2, 1);
+            shrink(plane, (3, 5), (across, down), [&mut out], width);
+            assert!(right(&out, 1, 0), "{across} x {down}");
+            let mut second = out.clone();
+            shrink(plane, (3, 5), (across, down), [&mut out, &mut second], width);
+            assert!(right(&out, 2, 0) && right(&second, 2, 1), "{across} x {down} of two");
         }
     }
 }
