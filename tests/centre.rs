@@ -168,8 +168,8 @@ proptest! {
         crop.copy_from(&frame, Region::FULL.pixels(width, height).unwrap());
         let mut input = Box::<Input>::default();
         crop.sample(&mut input);
-        let first = [input.rgb[0], input.rgb[1], input.rgb[2]];
-        prop_assert!(input.rgb.chunks_exact(3).all(|pixel| pixel == first));
+        let first = [input.codes[0], input.codes[1], input.codes[2], 0];
+        prop_assert!(input.codes.chunks_exact(4).all(|pixel| pixel == first));
         let mut motion = Box::<Motion>::default();
         prop_assert!(!motion.update(Instant::from_secs(1), &crop));
         prop_assert!(!motion.update(Instant::from_secs(2), &crop));

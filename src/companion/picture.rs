@@ -97,6 +97,7 @@ pub fn write(crop: &CropBuffer, path: &Path) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::watch::quantise::code;
 
     #[test]
     fn a_picture_keeps_its_colours_on_the_devices_way() {
@@ -107,8 +108,11 @@ mod tests {
         let mut png = Cursor::new(Vec::new());
         rgb.write_to(&mut png, image::ImageFormat::Png).unwrap();
         let input = read(png.get_ref()).unwrap();
-        let pixel = |x: usize, y: usize| &input.rgb[(y * 128 + x) * 3..][..3];
-        let near = |a: &[u8], b: [u8; 3]| a.iter().zip(b).all(|(a, b)| a.abs_diff(b) <= 3);
+        let pixel = |x: usize, y: usize| &input.codes[(y * 128 + x) * 4..][..3];
+        let near = |codes: &[u8], rgb: [u8; 3]| {
+            let mut channels = codes.iter().zip(rgb).enumerate();
+            channels.all(|(channel, (have, value))| have.abs_diff(code(channel, value)) <= 3)
+        };
         assert!(near(pixel(10, 60), [200, 30, 40]), "{:?}", pixel(10, 60));
         assert!(near(pixel(120, 60), [20, 90, 220]), "{:?}", pixel(120, 60));
     }

@@ -13,8 +13,12 @@ pub mod crop;
 pub mod decision;
 pub mod frame;
 pub mod gate;
+pub mod input;
 pub mod motion;
+pub mod quantise;
+mod region;
 mod resize;
+mod shrink;
 
 use crop::CropBuffer;
 use decision::{Change, Decision, DecisionSettings, Probabilities, Vote};
