@@ -1,6 +1,7 @@
 //! Once warm, no frame costs an allocation: neither on the camera's thread nor in the loop around
 //! the engine.
 
+use ajar::allocations::{self, Counting};
 use ajar::board::Board;
 use ajar::camera::{Capture, Pacing, Source};
 use ajar::config::Codec;
@@ -14,46 +15,10 @@ use ajar::watch::decision::{DecisionSettings, Probabilities};
 use ajar::watch::gate::GateSettings;
 use embassy_time::{Duration, Instant};
 use gstreamer::prelude::*;
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::sync::Arc;
-
-/// Counts the allocations of each thread.
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: hands every call to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        COUNT.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.realloc(old, layout, size) }
-    }
-
-    unsafe fn dealloc(&self, old: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(old, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
-
-/// Allocations of this thread while `work` runs.
-fn allocations(work: impl FnOnce()) -> u64 {
-    let before = COUNT.with(Cell::get);
-    work();
-    COUNT.with(Cell::get) - before
-}
 
 fn watch_loop(mailbox: Arc<Mailbox>) -> Loop {
     let gate = GateSettings { motion: true, interval: Duration::from_secs(1) };
@@ -91,7 +56,7 @@ fn ten_thousand_frames_from_gstreamer_to_the_decision_allocate_nothing() {
     while let Ok(sample) = capture.frames.pull_sample() {
         let now = start + Duration::from_millis(100 * frames as u64);
         let open = Probabilities::from_slice(&[0.95, 0.05]).unwrap();
-        let count = allocations(|| {
+        let count = allocations::count(|| {
             inlet.accept(&sample, now);
             service.pass(
                 || now,
@@ -112,5 +77,5 @@ fn ten_thousand_frames_from_gstreamer_to_the_decision_allocate_nothing() {
 
 #[test]
 fn the_counter_counts() {
-    assert_eq!(allocations(|| drop(std::hint::black_box(Box::new(1)))), 1);
+    assert_eq!(allocations::count(|| drop(std::hint::black_box(Box::new(1)))), 1);
 }

@@ -12,6 +12,8 @@ mod corruption;
 mod fixture;
 #[path = "support/pictures.rs"]
 mod pictures;
+#[path = "bundle/plan.rs"]
+mod plan;
 #[path = "bundle/refusals.rs"]
 mod refusals;
 #[path = "bundle/store.rs"]

@@ -76,16 +76,18 @@ fn every_path_gives_the_bytes_of_the_reference_on_real_pictures() {
 }
 
 /// tract calculates the same file in float, where a sum beside a rounding boundary may fall to the other side,
-/// and later layers carry that on. The tolerance is what models/README.md says of any two float engines.
+/// and later layers carry that on. Moving a single value of the input by one step costs as much (.996 at `mid`,
+/// .990 at `gap`, see benches/engine/README.md), so no tolerance can be tighter than that.
 #[test]
 fn the_result_is_that_of_tract_within_rounding() {
     let mut inputs = clip_inputs(24);
     inputs.extend(shared_inputs(32));
     let mut executor = executor(Kernels::new(Path::best()).unwrap());
     let mut tract = Tract::load(INT8, Tap::Last).unwrap();
-    let (mid, zero) = (shipped_plan().unwrap().tap(Tap::Mid).scale, shipped_plan().unwrap().tap(Tap::Mid).zero);
+    let (mid, zero) =
+        (shipped_plan().unwrap().tap(Tap::Mid).scale, shipped_plan().unwrap().tap(Tap::Mid).zero);
     let mut steps = Vec::new();
-    let mut cosines = [(Block::Gap, Vec::new()), (Block::P3, Vec::new()), (Block::Mid, Vec::new())];
+    let mut cosines = Block::ALL.map(|block| (block, Vec::new()));
     for input in &inputs {
         let reference = tract.run(input, &Block::ALL).unwrap().gather(&Block::ALL);
         let ours = executor.run(input, &Block::ALL).gather(&Block::ALL);
@@ -107,7 +109,12 @@ fn the_result_is_that_of_tract_within_rounding() {
         let mean = cosines.iter().sum::<f32>() / cosines.len() as f32;
         let worst = cosines.iter().copied().fold(1.0, f32::min);
         println!("{block:?}: cosine to tract mean {mean:.4}, worst {worst:.4}");
-        assert!(mean > 0.99 && worst > 0.97, "{block:?}: {mean}, {worst}");
+        let (least_mean, least) = match block {
+            Block::Mid => (0.995, 0.99),
+            Block::Gap => (0.985, 0.97),
+            Block::P3 => (0.98, 0.965),
+        };
+        assert!(mean > least_mean && worst > least, "{block:?}: {mean}, {worst}");
     }
 }
 

@@ -3,9 +3,9 @@
 use super::{Code, Refusal};
 use crate::engine::features::Block;
 use crate::engine::head::Head;
-use crate::watch::quantise::{MEAN, STD};
 use crate::watch::crop::INPUT_SIDE;
 use crate::watch::decision::MAX_STATES;
+use crate::watch::quantise::{MEAN, STD};
 use serde::{Deserialize, Serialize};
 
 /// Backbone family, input, quantisation and post-processing that this Ajar runs. A bundle made

@@ -5,10 +5,12 @@ use crate::bundle::manifest::Role;
 use crate::bundle::store::{Installed, Store};
 use crate::bundle::verify::{Verified, read_file, verify};
 use crate::bundle::{Code, Refusal, hex};
+use crate::engine::plan::Plan;
 use crate::engine::{Engine, lower};
 use crate::exit::UsageError;
 use crate::model::Model;
 use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
 use std::fs;
 use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
@@ -104,12 +106,16 @@ pub fn deploy(file: BundleFile, store: &Path) -> Result<()> {
 
 /// Lowers a stored backbone, so that `ajard` need not. One that cannot be lowered is no reason to refuse.
 fn keep_plan(store: &Store, sha256: &str) -> Result<()> {
+    let path = store.blob(sha256);
+    let onnx = fs::read(&path).with_context(|| path.display().to_string())?;
+    if Plan::open(&store.plan(sha256), &Sha256::digest(&onnx).into()).is_ok() {
+        return Ok(());
+    }
     let shipped = shipped_plan()?;
     if hex(shipped.source()) == sha256 {
         return Ok(store.write_plan(sha256, shipped.bytes())?);
     }
-    let path = store.blob(sha256);
-    match lower(&fs::read(&path).with_context(|| path.display().to_string())?) {
+    match lower(&onnx) {
         Ok(plan) => Ok(store.write_plan(sha256, &plan)?),
         Err(error) => {
             log::warn!("{error}; ajard will run it on tract, about 20 times slower");

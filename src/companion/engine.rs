@@ -96,7 +96,9 @@ impl EngineCommand {
 
 fn trace(inputs: &std::path::Path, out: &std::path::Path) -> Result<()> {
     let bytes = fs::read(inputs).with_context(|| inputs.display().to_string())?;
-    let Engine::Executor(mut executor) = Engine::new(shipped_plan()?) else { unreachable!("a plan was given") };
+    let Engine::Executor(mut executor) = Engine::new(shipped_plan()?) else {
+        unreachable!("a plan was given")
+    };
     let (mut input, mut outputs) = (Box::<Input>::default(), Vec::new());
     for codes in bytes.chunks_exact(input.codes.len()) {
         input.codes.copy_from_slice(codes);
@@ -252,7 +254,8 @@ fn bench_engine(args: &BenchArgs) -> Result<Engine> {
     };
     let Some(name) = &args.path else { return Ok(Engine::new(plan)) };
     let path: Path = name.parse().map_err(|why| UsageError(format!("--path: {why}, tract")))?;
-    let lacking = || UsageError(format!("--path: this CPU cannot run {path}; `ajar engine info` lists what it can"));
+    let lacking =
+        || UsageError(format!("--path: this CPU cannot run {path}; `ajar engine info` lists what it can"));
     Ok(Engine::with_path(plan, path).ok_or_else(lacking)?)
 }
 

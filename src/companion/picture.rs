@@ -2,8 +2,8 @@
 //! into the engine.
 
 use crate::watch::crop::{CropBuffer, Region};
-use crate::watch::input::Input;
 use crate::watch::frame::{Chroma, Colour, Frame, Plane};
+use crate::watch::input::Input;
 use embassy_time::Instant;
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder, ImageReader, RgbImage};

@@ -106,7 +106,12 @@ impl<'a> Arena<'a> {
         let (tensors, rest) = bytes.split_at_mut(tensors.next_multiple_of(ALIGNMENT));
         let (scratch, rest) = rest.split_at_mut(SCRATCH);
         let (patches, features) = rest.split_at_mut(PATCHES);
-        Arena { tensors, scratch, patches, features: bytemuck::cast_slice_mut(&mut features[..4 * ALL_VALUES]) }
+        Arena {
+            tensors,
+            scratch,
+            patches,
+            features: bytemuck::cast_slice_mut(&mut features[..4 * ALL_VALUES]),
+        }
     }
 
     fn step(&mut self, plan: &Plan, kernels: &Kernels, step: &Step, input: &Input) {

@@ -8,7 +8,7 @@
 //! ```
 
 use super::pack::{self, Lifetime, padded};
-use super::plan::{ADD, ALIGNMENT, DEPTHWISE, Header, POINTWISE, Record, STEM, TapRecord};
+use super::plan::{ADD, ALIGNMENT, DEPTHWISE, Header, MAX_RATIO, POINTWISE, Record, STEM, TapRecord};
 use super::tract::parse;
 use super::{EngineError, Tap};
 use crate::watch::crop::INPUT_SIDE;
@@ -101,12 +101,8 @@ impl<'a> Lowering<'a> {
                 *tensor = offsets[*tensor as usize] as u32;
             }
             if record.kind != ADD {
-                let constants = [
-                    &mut record.weights,
-                    &mut record.bias,
-                    &mut record.bias_signed,
-                    &mut record.multiplier,
-                ];
+                let constants =
+                    [&mut record.weights, &mut record.bias, &mut record.bias_signed, &mut record.multiplier];
                 constants.into_iter().for_each(|offset| *offset += start);
             }
         }
@@ -177,7 +173,11 @@ impl<'a> Lowering<'a> {
                 return Ok((node, low, high));
             };
             let code = tensor.code(bound);
-            if is_binary::<Max>(node) { low = low.max(code) } else { high = high.min(code) }
+            if is_binary::<Max>(node) {
+                low = low.max(code)
+            } else {
+                high = high.min(code)
+            }
             node = self.model.node(input.node);
         }
     }
@@ -201,7 +201,9 @@ impl<'a> Lowering<'a> {
         if !plain || pool.stride(1) != stride || *pool.dilations() != [1, 1] {
             return Err(refuse(node, &format!("padding {:?}", pool.padding)));
         }
-        if conv.kernel_fmt != KernelFormat::OIHW || conv.q_params.is_some() || from.side != output.side * stride
+        if conv.kernel_fmt != KernelFormat::OIHW
+            || conv.q_params.is_some()
+            || from.side != output.side * stride
         {
             return Err(refuse(node, "an unusual layout"));
         }
@@ -255,11 +257,15 @@ impl<'a> Lowering<'a> {
     fn addition(&self, node: &TypedNode, output: &Activation) -> Lowered<Record> {
         let inputs = [self.dequantized(node, 0)?, self.dequantized(node, 1)?];
         let [a, b] = inputs.map(|input| &self.activations[input]);
-        let same = |t: &Activation| (t.side, t.channels) == (output.side, output.channels) && t.steps.is_some();
+        let same =
+            |t: &Activation| (t.side, t.channels) == (output.side, output.channels) && t.steps.is_some();
         if !same(a) || !same(b) || inputs[0] == inputs[1] {
             return Err(refuse(node, "an addition of unlike tensors"));
         }
         let ratio = |t: &Activation| (f64::from(t.scale) / f64::from(output.scale)) as f32;
+        if [a, b].iter().any(|t| ratio(t) >= MAX_RATIO) {
+            return Err(refuse(node, "an addition of unlike scales"));
+        }
         Ok(Record {
             kind: ADD,
             input: inputs[0] as u32,
@@ -288,10 +294,13 @@ impl<'a> Lowering<'a> {
         };
         let dequantize = self.file.node_by_name(&node.name).map(|conv| self.file.node(conv.inputs[1].node));
         let dequantize = dequantize.ok().filter(|node| node.op.name() == "DequantizeLinear");
-        let parts = dequantize.and_then(|node| Some((in_file(node.inputs[0])?, in_file(node.inputs[1])?, node)));
-        let (weights, scales, dequantize) = parts.ok_or_else(|| refuse(node, "its weights are not quantized"))?;
+        let parts =
+            dequantize.and_then(|node| Some((in_file(node.inputs[0])?, in_file(node.inputs[1])?, node)));
+        let (weights, scales, dequantize) =
+            parts.ok_or_else(|| refuse(node, "its weights are not quantized"))?;
         let unlike = |why: &str| refuse(node, &format!("its weights {why}"));
-        let plain = |tensor: &'a Tensor| tensor.try_as_plain_ram().map_err(|_| unlike("are not plain numbers"));
+        let plain =
+            |tensor: &'a Tensor| tensor.try_as_plain_ram().map_err(|_| unlike("are not plain numbers"));
         let weights = plain(weights)?.as_slice::<i8>().map_err(|_| unlike("are not int8"))?;
         let scales = plain(scales)?.as_slice::<f32>().map_err(|_| unlike("have no scales in f32"))?;
         let scales = if scales.len() == 1 { vec![scales[0]; channels] } else { scales.to_vec() };

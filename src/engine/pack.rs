@@ -117,8 +117,7 @@ mod tests {
         for (i, a) in tensors.iter().enumerate() {
             for (j, b) in tensors.iter().enumerate().skip(i + 1) {
                 let together = a.steps.start() <= b.steps.end() && b.steps.start() <= a.steps.end();
-                let apart =
-                    offsets[i] + a.bytes <= offsets[j] || offsets[j] + b.bytes <= offsets[i];
+                let apart = offsets[i] + a.bytes <= offsets[j] || offsets[j] + b.bytes <= offsets[i];
                 assert!(apart || !together, "{i} and {j} at {offsets:?}");
             }
             assert_eq!(offsets[i] % ALIGNMENT, 0);

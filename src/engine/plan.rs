@@ -39,6 +39,8 @@ pub(super) const MAGIC: [u8; 8] = *b"AJARPLAN";
 pub(super) const CHECKSUM: Range<usize> = 96..128;
 /// Arenas beyond this are no plan of ours: bounds what a damaged file could ask for.
 const MAX_ARENA: usize = 16 << 20;
+/// Sums of codes times this stay far within what every path rounds alike.
+pub(super) const MAX_RATIO: f32 = 1024.0;
 
 /// Why a file is not a plan that can be run.
 #[derive(Debug, thiserror::Error)]
@@ -152,9 +154,18 @@ pub struct Rounding {
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     /// The first convolution, 3 x 3 with stride 2, on the input picture.
-    Stem { output: Tensor, constants: Constants, rounding: Rounding },
+    Stem {
+        output: Tensor,
+        constants: Constants,
+        rounding: Rounding,
+    },
     /// A convolution 1 x 1.
-    Pointwise { input: Tensor, output: Tensor, constants: Constants, rounding: Rounding },
+    Pointwise {
+        input: Tensor,
+        output: Tensor,
+        constants: Constants,
+        rounding: Rounding,
+    },
     /// A convolution 3 x 3 of each channel by itself. `border`: the code of zero in the input.
     Depthwise {
         input: Tensor,
@@ -164,7 +175,13 @@ pub(super) enum Step {
         constants: Constants,
         rounding: Rounding,
     },
-    Add { inputs: [Tensor; 2], output: Tensor, zero: [u8; 2], ratio: [f32; 2], rounding: Rounding },
+    Add {
+        inputs: [Tensor; 2],
+        output: Tensor,
+        zero: [u8; 2],
+        ratio: [f32; 2],
+        rounding: Rounding,
+    },
 }
 
 /// Where a tap is: valid after the first `steps` steps and until a later one overwrites it.
@@ -309,6 +326,9 @@ impl Check {
         let byte = |code: u32| u8::try_from(code).map_err(|_| PlanError::Damaged("a code above 255"));
         let rounding =
             Rounding { zero: byte(record.zero[2])?, low: byte(record.low)?, high: byte(record.high)? };
+        if rounding.low > rounding.high {
+            return Err(PlanError::Damaged("a smallest code above the largest"));
+        }
         let input = || self.tensor(record.input, side, record.channels_in as usize);
         match record.kind {
             STEM if side == INPUT_SIDE => Ok(Step::Stem {
@@ -330,14 +350,24 @@ impl Check {
                 let (input, output) = (input()?, self.tensor(record.output, side / stride, channels)?);
                 disjoint(&[input], output)?;
                 let constants = self.constants(record, 3 * 4 * channels)?;
-                Ok(Step::Depthwise { input, output, stride, border: byte(record.zero[0])?, constants, rounding })
+                Ok(Step::Depthwise {
+                    input,
+                    output,
+                    stride,
+                    border: byte(record.zero[0])?,
+                    constants,
+                    rounding,
+                })
             }
             ADD => {
                 let inputs = [input()?, self.tensor(record.other, side, channels)?];
                 let output = self.tensor(record.output, side, channels)?;
                 disjoint(&inputs, output)?;
-                if inputs[0].channels != channels || !disjoint(&inputs[..1], inputs[1]).is_ok() {
+                if inputs[0].channels != channels || disjoint(&inputs[..1], inputs[1]).is_err() {
                     return Err(PlanError::Damaged("an addition of unlike tensors"));
+                }
+                if !record.ratio.iter().all(|ratio| (0.0..MAX_RATIO).contains(ratio)) {
+                    return Err(PlanError::Damaged("an addition of unlike scales"));
                 }
                 let zero = [byte(record.zero[0])?, byte(record.zero[1])?];
                 Ok(Step::Add { inputs, output, zero, ratio: record.ratio, rounding })
@@ -349,7 +379,11 @@ impl Check {
     fn tensor(&self, offset: u32, side: usize, channels: usize) -> Result<Tensor, PlanError> {
         let tensor = Tensor { offset: offset as usize, side, channels };
         let sizes = (1..=4096).contains(&side) && (LANES..=MAX_CHANNELS).contains(&channels);
-        if !sizes || channels % LANES != 0 || tensor.range().end > self.arena || tensor.offset % ALIGNMENT != 0 {
+        if !sizes
+            || channels % LANES != 0
+            || tensor.range().end > self.arena
+            || tensor.offset % ALIGNMENT != 0
+        {
             return Err(PlanError::Damaged("a tensor outside the arena"));
         }
         Ok(tensor)

@@ -1,12 +1,12 @@
 //! What the rest of the program runs: the executor, or tract where there is no plan.
 
+use super::Tap;
 use super::executor::Executor;
 use super::features::{Block, Features};
 use super::kernels::{Kernels, Path};
 use super::lower::{CannotLower, lower};
 use super::plan::{Plan, PlanError};
 use super::tract::Tract;
-use super::Tap;
 use crate::watch::input::Input;
 use std::sync::Arc;
 

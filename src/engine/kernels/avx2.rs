@@ -5,7 +5,7 @@
 //! scratch and serve all channels; the weights are widened as they are loaded.
 
 use super::rows::{Rows, ThreeRows};
-use super::{Addition, Convolution, PIXELS, Window, rounding};
+use super::{Addition, Convolution, PIXELS, Window};
 use crate::engine::plan::{LANES, Rounding};
 use std::arch::x86_64::*;
 
@@ -106,7 +106,13 @@ unsafe fn tile<const P: usize>(conv: &Convolution, x: Activations, channel: usiz
 #[target_feature(enable = "avx2")]
 #[inline]
 fn whole(sum: __m256i, multiplier: __m256, rounding: Rounding) -> __m256i {
-    let value = _mm256_mul_ps(_mm256_cvtepi32_ps(sum), multiplier);
+    rounded(_mm256_mul_ps(_mm256_cvtepi32_ps(sum), multiplier), rounding)
+}
+
+/// Values in steps of the output to whole numbers, half to even, plus its zero point.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn rounded(value: __m256, rounding: Rounding) -> __m256i {
     _mm256_add_epi32(_mm256_cvtps_epi32(value), _mm256_set1_epi32(rounding.zero.into()))
 }
 
@@ -121,7 +127,7 @@ fn codes(words: __m256i, rounding: Rounding) -> __m128i {
 }
 
 /// Pairs of taps that one `vpmaddwd` takes together, as (row, column); the last pair is one tap and nothing.
-const PAIRS: [[(usize, usize); 2]; 5] =
+const PAIRS: [[(i32, usize); 2]; 5] =
     [[(0, 0), (1, 0)], [(0, 1), (1, 1)], [(0, 2), (1, 2)], [(2, 0), (2, 1)], [(2, 2), (3, 2)]];
 
 /// The weights, bias and multiplier of 16 channels, in the order that unpacking leaves: channels 0-3 and 8-11,
@@ -173,7 +179,12 @@ pub(super) unsafe fn depthwise(
 /// `output` must begin at the first of the 16 channels in a row of the output, and end with it.
 #[target_feature(enable = "avx2")]
 #[inline]
-unsafe fn depthwise_row<const STRIDE: usize>(taps: &Taps, rows: ThreeRows, output: &mut [u8], channels: usize) {
+unsafe fn depthwise_row<const STRIDE: usize>(
+    taps: &Taps,
+    rows: ThreeRows,
+    output: &mut [u8],
+    channels: usize,
+) {
     // SAFETY: columns 0..=side + 1 exist, and the last one asked for is STRIDE * (side / STRIDE - 1) + 2.
     let column = |x: usize| unsafe { Column::load(rows.at(x)) };
     let (mut c0, mut c1) = (column(0), column(1));
@@ -204,18 +215,22 @@ impl Column {
 impl Taps {
     #[target_feature(enable = "avx2")]
     fn new(conv: &Convolution, channel: usize) -> Taps {
-        let weights = &conv.weights[channel * 12..][..LANES * 12];
-        let weights = PAIRS.map(|pair| {
-            [0, 4].map(|first| {
-                let mut words = [0i16; 16];
-                for (i, word) in words.iter_mut().enumerate() {
-                    let channel = first + i / 2 % 4 + i / 8 * 8;
-                    let (row, column) = pair[i % 2];
-                    *word = weights[column * 4 * LANES + channel * 4 + row].into();
-                }
-                // SAFETY: 16 words are 32 bytes.
-                unsafe { _mm256_loadu_si256(words.as_ptr().cast()) }
-            })
+        let packed = &conv.weights[channel * 12..][..LANES * 12];
+        // SAFETY: three columns of 64 bytes: four rows of 8 channels, of the other 8.
+        let columns = [0, 1, 2].map(|x| unsafe {
+            let column = packed.as_ptr().add(x * 4 * LANES);
+            [_mm256_loadu_si256(column.cast()), _mm256_loadu_si256(column.add(32).cast())]
+        });
+        let weights = PAIRS.map(|[(row_a, column_a), (row_b, column_b)]| {
+            let [low, high] = [0, 1].map(|half| {
+                // One row of each channel, its sign in all of 32 bits.
+                let row = |column: __m256i, row: i32| {
+                    _mm256_srai_epi32(_mm256_sll_epi32(column, _mm_cvtsi32_si128(24 - 8 * row)), 24)
+                };
+                let (a, b) = (row(columns[column_a][half], row_a), row(columns[column_b][half], row_b));
+                _mm256_blend_epi16(a, _mm256_slli_epi32(b, 16), 0b1010_1010)
+            });
+            [_mm256_permute2x128_si256(low, high, 0x20), _mm256_permute2x128_si256(low, high, 0x31)]
         });
         // SAFETY: 16 channels from `channel` on exist, as channels are a multiple of 16.
         let (bias, multiplier) = unsafe {
@@ -257,8 +272,22 @@ impl Taps {
 }
 
 /// # Safety
-/// The CPU must have AVX2.
+/// The CPU must have AVX2, and the sizes must be those that `Kernels::add` checks.
 #[target_feature(enable = "avx2")]
-pub(super) unsafe fn add(addition: &Addition, inputs: [&[u8]; 2], output: &mut [u8]) {
-    rounding::add(addition, inputs, output);
+pub(super) unsafe fn add(addition: &Addition, [a, b]: [&[u8]; 2], output: &mut [u8]) {
+    let zero = addition.zero.map(|zero| _mm256_set1_epi32(zero.into()));
+    let ratio = addition.ratio.map(|ratio| _mm256_set1_ps(ratio));
+    for at in (0..output.len()).step_by(LANES) {
+        // SAFETY: all three have as many bytes, a multiple of 16.
+        let [low, high] = [at, at + 8].map(|at| unsafe {
+            let term = |codes: *const u8, i: usize| {
+                let code = _mm256_cvtepu8_epi32(_mm_loadl_epi64(codes.add(at).cast()));
+                _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_sub_epi32(code, zero[i])), ratio[i])
+            };
+            rounded(_mm256_add_ps(term(a.as_ptr(), 0), term(b.as_ptr(), 1)), addition.rounding)
+        });
+        let words = _mm256_permute4x64_epi64(_mm256_packs_epi32(low, high), 0b11_01_10_00);
+        // SAFETY: as above.
+        unsafe { _mm_storeu_si128(output.as_mut_ptr().add(at).cast(), codes(words, addition.rounding)) };
+    }
 }

@@ -1,7 +1,7 @@
 //! AVX-512 with VNNI: `vpdpbusd` adds four products of a u8 and an i8 to each of 16 sums.
 
 use super::rows::{Rows, ThreeRows};
-use super::{Addition, Convolution, Window, rounding};
+use super::{Addition, Convolution, Window};
 use crate::engine::plan::{LANES, Rounding};
 use std::arch::x86_64::*;
 
@@ -107,7 +107,13 @@ unsafe fn tile<const P: usize, const N: usize>(
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 #[inline]
 fn codes(sum: __m512i, multiplier: __m512, rounding: Rounding) -> __m128i {
-    let value = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), multiplier);
+    rounded(_mm512_mul_ps(_mm512_cvtepi32_ps(sum), multiplier), rounding)
+}
+
+/// Values in steps of the output to codes.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+#[inline]
+fn rounded(value: __m512, rounding: Rounding) -> __m128i {
     let whole = _mm512_add_epi32(_mm512_cvtps_epi32(value), _mm512_set1_epi32(rounding.zero.into()));
     let codes = _mm512_cvtusepi32_epi8(_mm512_max_epi32(whole, _mm512_setzero_si512()));
     let codes = _mm_max_epu8(codes, _mm_set1_epi8(rounding.low as i8));
@@ -214,8 +220,20 @@ unsafe fn interleave(rows: [*const u8; 3]) -> __m512i {
 }
 
 /// # Safety
-/// The CPU must have AVX-512 F, BW and VL.
+/// The CPU must have AVX-512 F, BW and VL, and the sizes must be those that `Kernels::add` checks.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-pub(super) unsafe fn add(addition: &Addition, inputs: [&[u8]; 2], output: &mut [u8]) {
-    rounding::add(addition, inputs, output);
+pub(super) unsafe fn add(addition: &Addition, [a, b]: [&[u8]; 2], output: &mut [u8]) {
+    let zero = addition.zero.map(|zero| _mm512_set1_epi32(zero.into()));
+    let ratio = addition.ratio.map(|ratio| _mm512_set1_ps(ratio));
+    for at in (0..output.len()).step_by(LANES) {
+        // SAFETY: all three have as many bytes, a multiple of 16.
+        unsafe {
+            let term = |codes: *const u8, i: usize| {
+                let code = _mm512_cvtepu8_epi32(_mm_loadu_si128(codes.add(at).cast()));
+                _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_sub_epi32(code, zero[i])), ratio[i])
+            };
+            let value = _mm512_add_ps(term(a.as_ptr(), 0), term(b.as_ptr(), 1));
+            _mm_storeu_si128(output.as_mut_ptr().add(at).cast(), rounded(value, addition.rounding));
+        }
+    }
 }

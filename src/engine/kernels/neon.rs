@@ -155,7 +155,12 @@ impl Constants {
             let bias = conv.bias_signed.as_ptr().add(channel);
             let multiplier = conv.multiplier.as_ptr().add(channel);
             Constants {
-                bias: [vld1q_s32(bias), vld1q_s32(bias.add(4)), vld1q_s32(bias.add(8)), vld1q_s32(bias.add(12))],
+                bias: [
+                    vld1q_s32(bias),
+                    vld1q_s32(bias.add(4)),
+                    vld1q_s32(bias.add(8)),
+                    vld1q_s32(bias.add(12)),
+                ],
                 multiplier: [
                     vld1q_f32(multiplier),
                     vld1q_f32(multiplier.add(4)),

@@ -21,13 +21,7 @@ pub(super) fn pointwise(conv: &Convolution, input: &[u8], output: &mut [u8], _sc
     }
 }
 
-pub(super) fn depthwise(
-    conv: &Convolution,
-    window: &Window,
-    input: &[u8],
-    output: &mut [u8],
-    border: &[u8],
-) {
+pub(super) fn depthwise(conv: &Convolution, window: &Window, input: &[u8], output: &mut [u8], border: &[u8]) {
     let channels = conv.bias.len();
     let (side, stride) = (window.side, window.stride);
     let side_out = side / stride;

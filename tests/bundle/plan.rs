@@ -1,0 +1,95 @@
+//! The plan in a store: kept by `ajar deploy`, made anew by `ajard` where it is missing or damaged.
+
+use crate::cli::{Output, Sandbox};
+use crate::fixture::fixture;
+use ajar::bundle::manifest::Role;
+use ajar::bundle::sha256_hex;
+use ajar::companion::shipped_plan;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+const FLOAT: &[u8] = include_bytes!("../../models/mobilenetv2-128.onnx");
+const CONFIG: &str = "[device]\nboard = \"generic-x86-64\"\nstore = \"store\"\ntrusted_keys = \"k\"\n\
+    [cameras.drive]\nsource = \"videotestsrc ! identity\"\n\
+    [classification.custom.gate.state_config.cameras.drive]\ncrop = [0, 0, 1, 1]\n";
+
+fn deployed() -> (Sandbox, PathBuf) {
+    let sandbox = fixture().sandbox();
+    sandbox.ajar_line("deploy --store store gate.ajb").expect(0);
+    let plan = sandbox.path("store/plans").join(&fixture().manifest.backbone.sha256);
+    (sandbox, plan)
+}
+
+/// `ajard check`, which loads the models as `ajard run` does.
+fn check(sandbox: &Sandbox) -> Output {
+    sandbox.write("ajard.toml", CONFIG);
+    sandbox.ajard(&["check", "--config", "ajard.toml"]).expect(0)
+}
+
+fn shipped() -> Vec<u8> {
+    shipped_plan().unwrap().bytes().to_vec()
+}
+
+#[test]
+fn deploying_keeps_the_plan_and_ajard_uses_it() {
+    let (sandbox, plan) = deployed();
+    assert!(fs::read(&plan).unwrap() == shipped());
+    assert_eq!(check(&sandbox).stderr, "");
+}
+
+#[test]
+fn a_missing_or_damaged_plan_is_made_anew() {
+    let (sandbox, plan) = deployed();
+    let damage: [(&str, &dyn Fn(&mut Vec<u8>)); 4] = [
+        ("damaged: the checksum does not fit; making it anew", &|bytes| bytes[1_000_000] ^= 1),
+        ("damaged: its length is not the one it names; making it anew", &|bytes| bytes.truncate(500_000)),
+        ("a plan of version 77, this Ajar runs version", &|bytes| bytes[8] = 77),
+        ("not a plan; making it anew", &|bytes| bytes.clear()),
+    ];
+    for (message, damage) in damage {
+        let mut bytes = shipped();
+        damage(&mut bytes);
+        fs::set_permissions(&plan, fs::Permissions::from_mode(0o644)).unwrap();
+        fs::write(&plan, bytes).unwrap();
+        let output = check(&sandbox);
+        assert!(output.stderr.contains(message), "want {message:?} in {}", output.stderr);
+        assert!(fs::read(&plan).unwrap() == shipped(), "{message}");
+    }
+    fs::remove_file(&plan).unwrap();
+    let output = check(&sandbox);
+    assert!(output.stderr.contains("not there yet, making it"), "{}", output.stderr);
+    assert!(fs::read(&plan).unwrap() == shipped());
+}
+
+#[test]
+fn a_store_that_cannot_be_written_costs_only_time() {
+    let (sandbox, _) = deployed();
+    fs::remove_dir_all(sandbox.path("store/plans")).unwrap();
+    sandbox.write("store/plans", "in the way");
+    let output = check(&sandbox);
+    assert!(output.stderr.contains("the plan stays in memory"), "{}", output.stderr);
+}
+
+#[test]
+fn a_backbone_that_cannot_be_lowered_runs_on_tract_and_says_why() {
+    let fixture = fixture();
+    let sandbox = fixture.sandbox();
+    let mut parts = fixture.parts.clone();
+    let mut manifest = fixture.manifest.clone();
+    manifest.backbone.sha256 = sha256_hex(FLOAT);
+    for (part, bytes) in manifest.parts.iter_mut().zip(&mut parts) {
+        if part.role == Role::Backbone {
+            *bytes = FLOAT.to_vec();
+            (part.size, part.sha256) = (FLOAT.len() as u64, sha256_hex(FLOAT));
+        }
+    }
+    let text = toml::to_string(&manifest).unwrap();
+    sandbox.write("float.ajb", fixture.signed(text.as_bytes(), &parts.concat(), &manifest));
+    let deployed = sandbox.ajar_line("deploy --store store float.ajb").expect(0);
+    assert!(deployed.stderr.contains("the backbone cannot be lowered: Clip last"), "{}", deployed.stderr);
+    let output = check(&sandbox);
+    let warnings: Vec<&str> = output.stderr.lines().filter(|line| line.contains("WARN")).collect();
+    let [warning] = warnings[..] else { panic!("one warning, not {warnings:?}") };
+    assert!(warning.contains("runs on tract") && warning.contains("Clip last"), "{warning}");
+}
