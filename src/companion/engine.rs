@@ -1,9 +1,9 @@
 //! `ajar engine`: what the engine is on this machine, how fast, and how a backbone becomes a plan.
 
-use super::{BACKBONE, pack, shipped_plan};
+use super::{BACKBONE, pack, picture, shipped_plan};
 use crate::allocations;
 use crate::engine::features::Block;
-use crate::engine::kernels::Path;
+use crate::engine::kernels;
 use crate::engine::tract::Tract;
 use crate::engine::{Engine, Tap, lower};
 use crate::exit::UsageError;
@@ -17,7 +17,7 @@ use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use std::fs;
 use std::io::{Write, stdout};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Subcommand)]
 pub enum EngineCommand {
@@ -29,6 +29,15 @@ pub enum EngineCommand {
     },
     /// Measure how long one look takes on this machine
     Bench(BenchArgs),
+    /// Write pictures as the engine's inputs, for comparison with other engines
+    #[command(hide = true)]
+    Inputs {
+        /// The file to write: 128 x 128 pixels of 4 codes, picture after picture
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        #[arg(required = true)]
+        pictures: Vec<PathBuf>,
+    },
     /// Write what every step of the engine gives for some inputs, for comparison with other engines
     #[command(hide = true)]
     Trace {
@@ -84,6 +93,7 @@ impl EngineCommand {
         match self {
             EngineCommand::Info { json } => info(json),
             EngineCommand::Bench(args) => bench(&args),
+            EngineCommand::Inputs { out, pictures } => write_inputs(&out, &pictures),
             EngineCommand::Trace { inputs, out } => trace(&inputs, &out),
             EngineCommand::Lower { onnx, out } => {
                 let bytes = fs::read(&onnx).with_context(|| onnx.display().to_string())?;
@@ -94,7 +104,17 @@ impl EngineCommand {
     }
 }
 
-fn trace(inputs: &std::path::Path, out: &std::path::Path) -> Result<()> {
+fn write_inputs(out: &Path, pictures: &[PathBuf]) -> Result<()> {
+    let mut inputs = Vec::new();
+    for path in pictures {
+        let bytes = fs::read(path).with_context(|| path.display().to_string())?;
+        let input = picture::read(&bytes).map_err(|why| UsageError(format!("{}: {why}", path.display())))?;
+        inputs.extend_from_slice(&input.codes);
+    }
+    pack::write_whole(out, &inputs)
+}
+
+fn trace(inputs: &Path, out: &Path) -> Result<()> {
     let bytes = fs::read(inputs).with_context(|| inputs.display().to_string())?;
     let Engine::Executor(mut executor) = Engine::new(shipped_plan()?) else {
         unreachable!("a plan was given")
@@ -127,7 +147,7 @@ fn info(json: bool) -> Result<()> {
     let plan = executor.plan();
     let info = Info {
         cpu_features: cpu_features(),
-        paths: Path::ALL.iter().filter(|path| path.available()).map(|path| path.name()).collect(),
+        paths: kernels::Path::ALL.iter().filter(|path| path.available()).map(|path| path.name()).collect(),
         path: executor.path().name(),
         plan_version: crate::engine::plan::VERSION,
         plan_bytes: plan.bytes().len(),
@@ -165,6 +185,7 @@ fn cpu_features() -> Vec<&'static str> {
         ("sse4.1", is_x86_feature_detected!("sse4.1")),
         ("avx", is_x86_feature_detected!("avx")),
         ("avx2", is_x86_feature_detected!("avx2")),
+        ("avxvnni", is_x86_feature_detected!("avxvnni")),
         ("avx512bw", is_x86_feature_detected!("avx512bw")),
         ("avx512vnni", is_x86_feature_detected!("avx512vnni")),
     ] {
@@ -253,7 +274,7 @@ fn bench_engine(args: &BenchArgs) -> Result<Engine> {
         None => shipped_plan()?,
     };
     let Some(name) = &args.path else { return Ok(Engine::new(plan)) };
-    let path: Path = name.parse().map_err(|why| UsageError(format!("--path: {why}, tract")))?;
+    let path: kernels::Path = name.parse().map_err(|why| UsageError(format!("--path: {why}, tract")))?;
     let lacking =
         || UsageError(format!("--path: this CPU cannot run {path}; `ajar engine info` lists what it can"));
     Ok(Engine::with_path(plan, path).ok_or_else(lacking)?)

@@ -105,7 +105,7 @@ unsafe fn tile<const P: usize>(conv: &Convolution, x: Activations, channel: usiz
 /// Sums to whole numbers in steps of the output.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn whole(sum: __m256i, multiplier: __m256, rounding: Rounding) -> __m256i {
+pub(super) fn whole(sum: __m256i, multiplier: __m256, rounding: Rounding) -> __m256i {
     rounded(_mm256_mul_ps(_mm256_cvtepi32_ps(sum), multiplier), rounding)
 }
 
@@ -119,7 +119,7 @@ fn rounded(value: __m256, rounding: Rounding) -> __m256i {
 /// 16 whole numbers of 16 bits to codes.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn codes(words: __m256i, rounding: Rounding) -> __m128i {
+pub(super) fn codes(words: __m256i, rounding: Rounding) -> __m128i {
     let bytes = _mm256_packus_epi16(words, words);
     let codes = _mm_unpacklo_epi64(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1));
     let codes = _mm_max_epu8(codes, _mm_set1_epi8(rounding.low as i8));

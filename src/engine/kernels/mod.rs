@@ -16,6 +16,8 @@ mod scalar;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avxvnni;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 
@@ -35,6 +37,8 @@ pub enum Path {
     Scalar,
     /// x86-64 since 2013: dot products of two 16-bit values.
     Avx2,
+    /// x86-64 with dot products of four bytes in 256 bits: Alder Lake, N100.
+    AvxVnni,
     /// x86-64 with dot products of four bytes in 512 bits: Ice Lake and Zen 4 onwards.
     Avx512Vnni,
     /// Every 64-bit Arm: products of bytes, added in pairs.
@@ -44,12 +48,14 @@ pub enum Path {
 }
 
 impl Path {
-    pub const ALL: [Path; 5] = [Path::Scalar, Path::Avx2, Path::Avx512Vnni, Path::Neon, Path::Sdot];
+    pub const ALL: [Path; 6] =
+        [Path::Scalar, Path::Avx2, Path::AvxVnni, Path::Avx512Vnni, Path::Neon, Path::Sdot];
 
     pub const fn name(self) -> &'static str {
         match self {
             Path::Scalar => "scalar",
             Path::Avx2 => "avx2",
+            Path::AvxVnni => "avx-vnni",
             Path::Avx512Vnni => "avx512-vnni",
             Path::Neon => "neon",
             Path::Sdot => "sdot",
@@ -62,6 +68,8 @@ impl Path {
             Path::Scalar => true,
             #[cfg(target_arch = "x86_64")]
             Path::Avx2 => is_x86_feature_detected!("avx2"),
+            #[cfg(target_arch = "x86_64")]
+            Path::AvxVnni => Path::Avx2.available() && is_x86_feature_detected!("avxvnni"),
             #[cfg(target_arch = "x86_64")]
             Path::Avx512Vnni => {
                 is_x86_feature_detected!("avx512bw")
@@ -148,6 +156,8 @@ impl Kernels {
         path.available().then(|| match path {
             #[cfg(target_arch = "x86_64")]
             Path::Avx2 => set(avx2::pointwise, avx2::depthwise, avx2::add),
+            #[cfg(target_arch = "x86_64")]
+            Path::AvxVnni => set(avxvnni::pointwise, avxvnni::depthwise, avx2::add),
             #[cfg(target_arch = "x86_64")]
             Path::Avx512Vnni => set(avx512::pointwise, avx512::depthwise, avx512::add),
             #[cfg(target_arch = "aarch64")]
