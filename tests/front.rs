@@ -230,7 +230,7 @@ fn sizes_from_two_pixels_to_the_largest_are_exact_to_a_code() {
             let matrix = if i % 2 == 0 { Matrix::Bt709 } else { Matrix::Bt601 };
             let range = if i % 4 < 2 { Range::Limited } else { Range::Full };
             let colour = Colour { matrix, range };
-            let (width, height) = (side, even(side * 3 / 4).max(2));
+            let (width, height) = (side, even(side * 3 / 4).clamp(2, 720));
             let picture = Picture::new((width + 9, height + 5), 3, content, colour, i as u64);
             let rect = PixelRect { x: 8, y: 4, width, height };
             let mut input = Input::default();

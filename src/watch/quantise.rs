@@ -61,7 +61,7 @@ impl Channel {
 
     #[inline(always)]
     fn code(&self, y: i16, u: i16, v: i16) -> u32 {
-        // Each product is below 2^30; those of unlike sign and the offset keep the sum in range.
+        // At most two products are positive, each below 2^30.
         let sum = i32::from(y) * i32::from(self.y)
             + i32::from(u) * i32::from(self.u)
             + i32::from(v) * i32::from(self.v)
@@ -79,7 +79,13 @@ const fn coefficient(value: f32) -> i16 {
 
 /// Writes the pixels of resized samples (with [`FRACTION_BITS`]): the codes of red, green and blue
 /// from the lowest byte on, the highest zero.
-pub fn write_pixels(colour: Colour, y: &[Lanes], u: &[Lanes], v: &[Lanes], pixels: &mut [[u32; LANES]]) {
+pub(super) fn write_pixels(
+    colour: Colour,
+    y: &[Lanes],
+    u: &[Lanes],
+    v: &[Lanes],
+    pixels: &mut [[u32; LANES]],
+) {
     use Matrix::{Bt601, Bt709};
     use Range::{Full, Limited};
     // Where the compiler knows the coefficients it multiplies 16 by 16 bits, else 32 by 32.
@@ -105,5 +111,35 @@ fn write([r, g, b]: [Channel; 3], y: &[Lanes], u: &[Lanes], v: &[Lanes], pixels:
     let samples = y.as_flattened().iter().zip(u.as_flattened()).zip(v.as_flattened());
     for (pixel, ((&y, &u), &v)) in pixels.as_flattened_mut().iter_mut().zip(samples) {
         *pixel = r.code(y, u, v) | g.code(y, u, v) << 8 | b.code(y, u, v) << 16;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_corner_of_yuv_is_converted_without_overflow() {
+        let corners = [0u8, 16, 128, 235, 255];
+        for matrix in [Matrix::Bt601, Matrix::Bt709] {
+            for range in [Range::Limited, Range::Full] {
+                let to = Coefficients::new(Colour { matrix, range });
+                for (y, u, v) in (0..125).map(|i| (corners[i % 5], corners[i / 5 % 5], corners[i / 25])) {
+                    let mut pixels = [[0; LANES]];
+                    let [lanes_y, lanes_u, lanes_v] =
+                        [y, u, v].map(|sample| [[i16::from(sample) << FRACTION_BITS; LANES]]);
+                    write_pixels(Colour { matrix, range }, &lanes_y, &lanes_u, &lanes_v, &mut pixels);
+                    let luma = to.luma * (f32::from(y) - to.black as f32);
+                    let (u, v) = (f32::from(u) - 128.0, f32::from(v) - 128.0);
+                    let rgb =
+                        [luma + to.red_v * v, luma + to.green_u * u + to.green_v * v, luma + to.blue_u * u];
+                    let near = |channel: usize| {
+                        let code = code(channel, (rgb[channel] + 0.5) as u8);
+                        pixels[0][0].to_le_bytes()[channel].abs_diff(code) <= 1
+                    };
+                    assert!((0..3).all(near), "{y}, {u}, {v} of {matrix:?} {range:?}: {:x?}", pixels[0]);
+                }
+            }
+        }
     }
 }
