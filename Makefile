@@ -4,7 +4,7 @@ CARGO = scripts/cargo
 PREFIX = /usr/local
 DESTDIR =
 
-.PHONY: demo test check build install deps models check-models plan bench-engine test-gpio build-debug clean
+.PHONY: demo test check build install deps models check-models plan bench-engine test-cpus test-gpio build-debug clean
 
 demo: deps
 	$(CARGO) build --locked --bins --example demo
@@ -45,6 +45,12 @@ check-models:
 plan: build-debug
 	target/debug/ajar engine lower --onnx models/mobilenetv2-128-int8.onnx --out models/mobilenetv2-128-int8.plan
 	cd models && sha256sum *.onnx *.plan > SHA256SUMS
+
+# The engine's kernels on CPUs that are not here, on emulated ones; make test comes first.
+test-cpus:
+	tests/emulation/inputs target/emulation/inputs
+	tests/emulation/run models/mobilenetv2-128-int8.plan target/emulation/inputs
+	tests/emulation/avx512 models/mobilenetv2-128-int8.plan target/emulation/inputs
 
 # Ajar's engine beside TFLite, ONNX Runtime and tract.
 bench-engine: build

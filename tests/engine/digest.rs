@@ -2,7 +2,7 @@
 //! equal bytes.
 //!
 //! ```text
-//! engine-digest PLAN INPUTS [--path PATH] [--runs N]
+//! engine-digest PLAN INPUTS [--path PATH,PATH...] [--runs N]
 //! ```
 //!
 //! INPUTS: the engine's inputs, one after the other. A digest is over the taps and features of each, and over
@@ -30,16 +30,15 @@ fn main() {
         Some(arguments.get(at + 1).unwrap_or_else(|| fail(&format!("{name} wants a value"))))
     };
     let (Some(plan), Some(inputs)) = (arguments.first(), arguments.get(1)) else {
-        fail("usage: engine-digest PLAN INPUTS [--path PATH] [--runs N]")
+        fail("usage: engine-digest PLAN INPUTS [--path PATH,PATH...] [--runs N]")
     };
     let read = |path: &str| std::fs::read(path).unwrap_or_else(|error| fail(&format!("{path}: {error}")));
     let parsed = Plan::from_bytes(&read(plan)).unwrap_or_else(|error| fail(&format!("{plan}: {error}")));
     let plan = Arc::new(parsed);
     let inputs: Vec<Input> = read(inputs).chunks_exact(size_of::<Input>()).map(input).collect();
     let Some(first) = inputs.first() else { fail("no input") };
-    let paths = match option("--path").map(|name| name.parse::<Path>()) {
-        Some(Ok(path)) => vec![path],
-        Some(Err(why)) => fail(&why),
+    let paths: Vec<Path> = match option("--path") {
+        Some(names) => names.split(',').map(|name| name.parse().unwrap_or_else(|why: String| fail(&why))).collect(),
         None => Path::ALL.into_iter().filter(|path| path.available()).collect(),
     };
     for path in paths {
