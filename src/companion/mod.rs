@@ -30,8 +30,7 @@ pub mod timeline;
 mod train;
 
 use crate::bundle::hex;
-use crate::engine::plan::{Plan, PlanError};
-use crate::engine::{Engine, EngineError};
+use crate::engine::plan::{self, Plan, PlanError};
 
 /// The backbone that every model of this version is trained on (see models/README.md).
 pub const BACKBONE: &[u8] = include_bytes!("../../models/mobilenetv2-128-int8.onnx");
@@ -47,8 +46,7 @@ pub fn shipped_plan() -> Result<Plan, PlanError> {
     Plan::from_static(&PLAN.0)
 }
 
-/// An engine for a bundle's backbone: ONNX bytes and their hex SHA-256.
-fn engine_of(backbone: &[u8], sha256: &str) -> Result<Engine, EngineError> {
-    let plan = shipped_plan()?;
-    if hex(plan.source()) == sha256 { Ok(Engine::new(plan)) } else { Engine::of_onnx(backbone) }
+/// Whether this hex SHA-256 is that of [`BACKBONE`]. Reads neither the backbone nor its whole plan.
+fn is_shipped(sha256: &str) -> bool {
+    plan::source_of(&PLAN.0).is_some_and(|source| hex(source) == sha256)
 }
