@@ -4,7 +4,7 @@ CARGO = scripts/cargo
 PREFIX = /usr/local
 DESTDIR =
 
-.PHONY: demo test check build install deps models check-models plan bench-engine test-cpus test-gpio build-debug clean
+.PHONY: demo test check build install deps models check-models plan bench-engine bench-arm test-cpus test-gpio build-debug clean
 
 demo: deps
 	$(CARGO) build --locked --bins --example demo
@@ -45,6 +45,15 @@ check-models:
 plan: build-debug
 	target/debug/ajar engine lower --onnx models/mobilenetv2-128-int8.onnx --out models/mobilenetv2-128-int8.plan
 	cd models && sha256sum *.onnx *.plan > SHA256SUMS
+
+# Arm instructions of a look, Ajar's and TFLite's, counted in an emulator: they tell what a change costs, not how fast
+# a board is.
+bench-arm:
+	benches/engine/run.sh --check
+	tests/emulation/inputs target/emulation/inputs
+	tests/emulation/instructions models/mobilenetv2-128-int8.plan target/emulation/inputs
+	tests/emulation/tflite benches/engine/work/mobilenetv2-128-int8-last.tflite
+	tests/emulation/tflite benches/engine/work/mobilenetv2-128-int8-mid.tflite
 
 # The engine's kernels on CPUs that are not here, on emulated ones; make test comes first.
 test-cpus:

@@ -111,16 +111,10 @@ unsafe fn tile_sdot<const P: usize>(conv: &Convolution, channel: usize, x: *cons
                 *a = signed(vld1q_u8(x.add(p * depth + group * 4)));
             }
             let at = weights.add(group * 4 * LANES);
-            for n in 0..4 {
-                let w = |i: usize| vld1q_s8(at.add(i * 4 * LANES + n * LANES));
-                let (w0, w1, w2, w3) = (w(0), w(1), w(2), w(3));
-                for p in 0..P {
-                    let sum = sdot_lane::<0>(sums[p][n], w0, a[p]);
-                    let sum = sdot_lane::<1>(sum, w1, a[p]);
-                    let sum = sdot_lane::<2>(sum, w2, a[p]);
-                    sums[p][n] = sdot_lane::<3>(sum, w3, a[p]);
-                }
-            }
+            dot_group::<0, P>(&mut sums, at, a);
+            dot_group::<1, P>(&mut sums, at.add(4 * LANES), a);
+            dot_group::<2, P>(&mut sums, at.add(8 * LANES), a);
+            dot_group::<3, P>(&mut sums, at.add(12 * LANES), a);
             group += 4;
         }
         while group < depth / 4 {
@@ -134,6 +128,27 @@ unsafe fn tile_sdot<const P: usize>(conv: &Convolution, channel: usize, x: *cons
         }
         for (p, sums) in sums.into_iter().enumerate() {
             vst1q_u8(output.as_mut_ptr().add(p * channels + channel), constants.codes(sums));
+        }
+    }
+}
+
+/// Adds one group: the LANE-th four of each pixel's 16 activations. By itself, so that the sums stay in registers.
+///
+/// # Safety
+/// A group of 64 weights must lie at `weights`, and the CPU must have dot products.
+#[inline(always)]
+unsafe fn dot_group<const LANE: usize, const P: usize>(
+    sums: &mut [[int32x4_t; 4]; P],
+    weights: *const i8,
+    activations: [int8x16_t; P],
+) {
+    // SAFETY: the caller's.
+    unsafe {
+        let weights = [0, 1, 2, 3].map(|n| vld1q_s8(weights.add(n * LANES)));
+        for (sums, a) in sums.iter_mut().zip(activations) {
+            for (sum, w) in sums.iter_mut().zip(weights) {
+                *sum = sdot_lane::<LANE>(*sum, w, a);
+            }
         }
     }
 }
