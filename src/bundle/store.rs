@@ -174,7 +174,8 @@ impl Store {
         let place = self.plan(sha256);
         let directory = self.root.join("plans");
         make_directory(&directory)?;
-        let new = directory.join("new");
+        // Installer and service may both write one: each under a name of its own.
+        let new = directory.join(format!("new.{}", std::process::id()));
         let _ = fs::remove_file(&new);
         write_new(&new, plan)?;
         fs::rename(&new, &place).map_err(io_error(&place))?;

@@ -94,7 +94,9 @@ pub fn deploy(file: BundleFile, store: &Path) -> Result<()> {
         let what = format!("{} (sequence number {})", bundle.manifest.model, bundle.manifest.seq);
         let store = Store::new(store);
         let installed = store.install(bundle)?;
-        keep_plan(&store, &bundle.manifest.backbone.sha256)?;
+        if let Err(why) = keep_plan(&store, &bundle.manifest.backbone.sha256) {
+            log::warn!("the plan is not kept, ajard will make it at its start: {why:#}");
+        }
         match installed {
             Installed::New { id } => {
                 writeln!(stdout(), "{what} is installed as {id}; ajard runs it from its next start")?
@@ -111,7 +113,7 @@ pub fn deploy(file: BundleFile, store: &Path) -> Result<()> {
     })
 }
 
-/// Lowers a stored backbone, so that `ajard` need not. One that cannot be lowered is no reason to refuse.
+/// Lowers a stored backbone, so that `ajard` need not.
 fn keep_plan(store: &Store, sha256: &str) -> Result<()> {
     let path = store.blob(sha256);
     let onnx = fs::read(&path).with_context(|| path.display().to_string())?;
@@ -121,13 +123,7 @@ fn keep_plan(store: &Store, sha256: &str) -> Result<()> {
     if is_shipped(sha256) {
         return Ok(store.write_plan(sha256, shipped_plan()?.bytes())?);
     }
-    match lower(&onnx) {
-        Ok(plan) => Ok(store.write_plan(sha256, &plan)?),
-        Err(error) => {
-            log::warn!("{error}; ajard will run it on tract, about 20 times slower");
-            Ok(())
-        }
-    }
+    Ok(store.write_plan(sha256, &lower(&onnx)?)?)
 }
 
 /// Reads and verifies a bundle file.

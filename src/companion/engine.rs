@@ -2,8 +2,10 @@
 
 use super::{BACKBONE, pack, picture, shipped_plan};
 use crate::allocations;
+use crate::engine::executor::Executor;
 use crate::engine::features::Block;
 use crate::engine::kernels;
+use crate::engine::plan::{self, Plan};
 use crate::engine::tract::Tract;
 use crate::engine::{Engine, Tap, lower};
 use crate::exit::UsageError;
@@ -143,17 +145,17 @@ struct Info {
 }
 
 fn info(json: bool) -> Result<()> {
-    let Engine::Executor(executor) = Engine::new(shipped_plan()?) else { unreachable!("a plan was given") };
-    let plan = executor.plan();
+    let executor = Executor::best(shipped_plan()?);
+    let lowered = executor.plan();
     let info = Info {
         cpu_features: cpu_features(),
         paths: kernels::Path::ALL.iter().filter(|path| path.available()).map(|path| path.name()).collect(),
         path: executor.path().name(),
-        plan_version: crate::engine::plan::VERSION,
-        plan_bytes: plan.bytes().len(),
-        plan_steps: plan.step_count(),
-        plan_steps_to_mid: plan.tap(Tap::Mid).steps,
-        backbone_sha256: crate::bundle::hex(plan.source()),
+        plan_version: plan::VERSION,
+        plan_bytes: lowered.bytes().len(),
+        plan_steps: lowered.step_count(),
+        plan_steps_to_mid: lowered.tap(Tap::Mid).steps,
+        backbone_sha256: crate::bundle::hex(lowered.source()),
         arena_bytes: executor.arena_bytes(),
     };
     if json {
@@ -240,10 +242,10 @@ fn bench(args: &BenchArgs) -> Result<()> {
         path: path.into(),
         stop_at: args.stop_at.name(),
         runs: args.runs,
-        cpu_us_median: run.median,
-        cpu_us_min: run.min,
+        cpu_us_median: tenths(run.median),
+        cpu_us_min: tenths(run.min),
         allocations: run.allocations.div_ceil(args.runs.into()),
-        front_cpu_us_median: front.median,
+        front_cpu_us_median: tenths(front.median),
     };
     if args.json {
         writeln!(stdout(), "{}", serde_json::to_string(&bench)?)?;
@@ -265,12 +267,15 @@ fn bench(args: &BenchArgs) -> Result<()> {
 fn bench_engine(args: &BenchArgs) -> Result<Engine> {
     let onnx = args.onnx.as_ref().map(|path| fs::read(path).with_context(|| path.display().to_string()));
     let onnx = onnx.transpose()?;
+    let named = || args.onnx.as_deref().unwrap_or(Path::new("the shipped backbone")).display().to_string();
     if args.path.as_deref() == Some("tract") {
-        let onnx = onnx.as_deref().unwrap_or(BACKBONE);
-        return Ok(Engine::Tract(Tract::load(onnx, args.stop_at)?));
+        let tract = Tract::load(onnx.as_deref().unwrap_or(BACKBONE), args.stop_at);
+        return Ok(Engine::Tract(tract.with_context(named)?));
     }
     let plan = match onnx {
-        Some(onnx) => crate::engine::plan::Plan::from_bytes(&lower(&onnx)?)?,
+        Some(onnx) => {
+            Plan::from_bytes(&lower(&onnx).with_context(|| format!("{} (try --path tract)", named()))?)?
+        }
         None => shipped_plan()?,
     };
     let Some(name) = &args.path else { return Ok(Engine::new(plan)) };
@@ -306,6 +311,11 @@ fn measure(runs: u32, mut work: impl FnMut() -> Result<()>) -> Result<Measured> 
     result?;
     times.sort_by(f64::total_cmp);
     Ok(Measured { median: times[times.len() / 2], min: times[0], allocations })
+}
+
+/// Nothing below a tenth of a microsecond means anything.
+fn tenths(us: f64) -> f64 {
+    (us * 10.0).round() / 10.0
 }
 
 fn thread_cpu_us() -> f64 {

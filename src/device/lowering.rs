@@ -7,9 +7,14 @@ use crate::engine::plan::{Plan, PlanError};
 use crate::engine::{Engine, EngineError, lower};
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
-use std::io::{ErrorKind, Write, stdout};
+use std::io::{self, ErrorKind, Read, Write, stdout};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Lowering takes a second or two on the slowest board; what takes longer than this hangs.
+const CHILD_LIMIT: Duration = Duration::from_secs(60);
 
 /// The engine of a backbone whose ONNX file is in the store: `sha256` in hex, and its bytes.
 pub(super) fn engine(store: &Store, sha256: &str, onnx: &[u8]) -> Result<Engine, EngineError> {
@@ -21,30 +26,68 @@ pub(super) fn engine(store: &Store, sha256: &str, onnx: &[u8]) -> Result<Engine,
         }
         Err(error) => log::warn!("{}: {error}; making it anew", path.display()),
     }
-    let plan = match lower_apart(&store.blob(sha256)) {
+    let plan = match lower_apart(&store.blob(sha256))? {
         Ok(plan) => plan,
         Err(why) => return Engine::by_tract(onnx, &why),
     };
-    if let Err(refusal) = store.write_plan(sha256, &plan) {
-        log::info!("the plan stays in memory, as the store cannot be written: {refusal}");
-        return Ok(Engine::new(Plan::from_bytes(&plan)?));
+    match store.write_plan(sha256, &plan) {
+        Ok(()) => match Plan::open(&path, &Sha256::digest(onnx).into()) {
+            Ok(plan) => return Ok(Engine::new(plan)),
+            Err(error) => log::warn!("{}: {error}", path.display()),
+        },
+        Err(refusal) => {
+            log::info!("the plan stays in memory, as the store cannot be written: {refusal}");
+        }
     }
-    Ok(Engine::new(Plan::open(&path, &Sha256::digest(onnx).into())?))
+    Ok(Engine::new(Plan::from_bytes(&plan)?))
 }
 
-/// The plan of an ONNX file, by `ajard lower` in a process of its own. `Err`: its last words.
-fn lower_apart(onnx: &Path) -> Result<Vec<u8>, String> {
-    let run = || -> std::io::Result<_> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command.arg("lower").arg(onnx).stdin(Stdio::null()).stderr(Stdio::piped()).output()
-    };
-    let output = run().map_err(|error| error.to_string())?;
-    if output.status.success() {
-        return Ok(output.stdout);
+/// The plan of an ONNX file, by `ajard lower` in a process of its own. The inner `Err`: why there can be none, as the
+/// child says. The outer one: the child did not come to an end of its own, and neither would tract in this process.
+fn lower_apart(onnx: &Path) -> Result<Result<Vec<u8>, String>, EngineError> {
+    let ended = run_child(onnx).map_err(|error| EngineError::Load(format!("ajard lower: {error}")))?;
+    let (status, plan, said) = ended;
+    if status.success() {
+        return Ok(Ok(plan));
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let last = said.lines().last().unwrap_or_default().trim_start_matches("error: ");
-    Err(if last.is_empty() { output.status.to_string() } else { last.to_string() })
+    match status.code() {
+        Some(_) => Ok(Err(said.lines().last().unwrap_or_default().trim_start_matches("error: ").to_string())),
+        None => {
+            Err(EngineError::Load(format!("ajard lower was killed ({status}); is there too little memory?")))
+        }
+    }
+}
+
+/// How the child ended, what it wrote and what it said.
+fn run_child(onnx: &Path) -> io::Result<(ExitStatus, Vec<u8>, String)> {
+    // Not the path of the program's file, which an upgrade may have replaced.
+    let mut child = Command::new("/proc/self/exe")
+        .arg("lower")
+        .arg(onnx)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let (mut stdout, mut stderr) = (child.stdout.take(), child.stderr.take());
+    // Read at the same time, as a pipe holds less than a plan.
+    let plan = thread::spawn(move || {
+        let mut plan = Vec::new();
+        stdout.as_mut().map(|stdout| stdout.read_to_end(&mut plan)).transpose().map(|_| plan)
+    });
+    let start = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if start.elapsed() > CHILD_LIMIT {
+            child.kill()?;
+        }
+        thread::sleep(Duration::from_millis(20));
+    };
+    let plan = plan.join().map_err(|_| io::Error::other("its output cannot be read"))??;
+    let mut said = String::new();
+    stderr.as_mut().map(|stderr| stderr.read_to_string(&mut said)).transpose()?;
+    Ok((status, plan, said))
 }
 
 /// What the child does: prints the plan's bytes.

@@ -47,6 +47,11 @@ impl Executor {
         Executor { plan, kernels, arena }
     }
 
+    /// By the fastest path of this CPU.
+    pub fn best(plan: Plan) -> Executor {
+        Executor::new(Arc::new(plan), Kernels::best())
+    }
+
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
@@ -61,7 +66,7 @@ impl Executor {
     }
 
     /// Runs as far as `blocks` need and pools them.
-    pub fn run(&mut self, input: &Input, blocks: &[Block]) -> Features<'_> {
+    pub fn run<'a>(&'a mut self, input: &Input, blocks: &'a [Block]) -> Features<'a> {
         let Executor { plan, kernels, arena } = self;
         let mut arena = Arena::split(arena, plan.arena_bytes());
         let last = plan.tap(deepest_tap(blocks)).steps;
@@ -73,7 +78,7 @@ impl Executor {
                 }
             }
         }
-        Features::new(arena.features)
+        Features::new(arena.features, blocks)
     }
 
     /// Runs everything and shows each step's output as soon as it is there: rows, columns, padded channels.

@@ -105,16 +105,21 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
 #[derive(Clone, Copy)]
 pub struct Features<'a> {
     all: &'a [f32],
+    asked: &'a [Block],
 }
 
 impl<'a> Features<'a> {
-    /// `all`: [`ALL_VALUES`] values.
-    pub(super) fn new(all: &'a [f32]) -> Features<'a> {
-        Features { all }
+    /// `all`: [`ALL_VALUES`] values, of which those of `asked` are of this run.
+    pub(super) fn new(all: &'a [f32], asked: &'a [Block]) -> Features<'a> {
+        Features { all, asked }
     }
 
-    /// The values of one block, of unit length. What was not asked for is of an earlier run.
+    /// The values of one block, of unit length.
+    ///
+    /// # Panics
+    /// If the run was not asked for it: what is there is of an earlier one.
     pub fn block(&self, block: Block) -> &'a [f32] {
+        assert!(self.asked.contains(&block), "{block:?} was not asked for");
         &self.all[block.range()]
     }
 
@@ -161,7 +166,7 @@ mod tests {
         Block::P3.pool(&last, value, &mut all);
         // Nothing there: stays zero instead of dividing by it.
         Block::Mid.pool(&vec![7u8; Tap::Mid.values()], value, &mut all);
-        let features = Features::new(&all);
+        let features = Features::new(&all, &Block::ALL);
         assert_eq!(features.block(Block::Gap)[..2], [1.0, 0.0]);
         let p3: Vec<f32> = features.block(Block::P3).chunks_exact(1280).map(|place| place[0]).collect();
         assert_eq!(p3, [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0]);

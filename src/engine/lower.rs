@@ -8,7 +8,7 @@
 //! ```
 
 use super::pack::{self, Lifetime, padded};
-use super::plan::{ADD, ALIGNMENT, DEPTHWISE, Header, MAX_RATIO, POINTWISE, Record, STEM, TapRecord};
+use super::plan::{ADD, ALIGNMENT, DEPTHWISE, Header, MAX_RATIO, POINTWISE, Plan, Record, STEM, TapRecord};
 use super::tract::parse;
 use super::{EngineError, Tap};
 use crate::watch::crop::INPUT_SIDE;
@@ -51,7 +51,12 @@ pub fn lower(onnx: &[u8]) -> Result<Vec<u8>, EngineError> {
         records: Vec::new(),
         data: Vec::new(),
     };
-    Ok(lowering.run(onnx)?)
+    let plan = lowering.run(onnx)?;
+    // What is too large for the executor, or of another shape, has no plan either.
+    match Plan::from_bytes(&plan) {
+        Ok(_) => Ok(plan),
+        Err(why) => Err(refuse_graph(&why).into()),
+    }
 }
 
 /// An activation.
@@ -189,7 +194,11 @@ impl<'a> Lowering<'a> {
         let (kind, padding) = match (&pool.kernel_shape[..], stride, conv.group) {
             ([3, 3], 2, 1) if from.steps.is_none() => (STEM, 1),
             ([1, 1], 1, 1) if from.steps.is_some() => (POINTWISE, 0),
-            ([3, 3], 1 | 2, group) if group == output.channels && group == from.channels => (DEPTHWISE, 1),
+            ([3, 3], 1 | 2, group)
+                if from.steps.is_some() && group == output.channels && group == from.channels =>
+            {
+                (DEPTHWISE, 1)
+            }
             (kernel, ..) => {
                 let why = format!("kernel {kernel:?}, stride {stride}, {} groups", conv.group);
                 return Err(refuse(node, &why));
@@ -386,6 +395,6 @@ fn refuse(node: &TypedNode, why: &str) -> CannotLower {
     CannotLower { op: node.op.name().to_string(), node: node.name.clone(), why: why.into() }
 }
 
-fn refuse_graph(error: &TractError) -> CannotLower {
+fn refuse_graph(error: &dyn std::fmt::Display) -> CannotLower {
     CannotLower { op: "graph".into(), node: String::new(), why: format!("{error:#}") }
 }

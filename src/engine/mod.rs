@@ -11,6 +11,7 @@
 //! [`Engine`] is what the rest of the program runs. Where a backbone has a layer that cannot be lowered, tract
 //! runs it.
 
+mod check;
 pub mod executor;
 pub mod features;
 pub mod head;

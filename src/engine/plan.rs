@@ -19,10 +19,11 @@
 //! step, `[channels / 16][3 columns][16][4 rows, the last 0]` for a depthwise one (docs/engine.md draws it).
 
 use super::Tap;
-use crate::watch::crop::INPUT_SIDE;
+use super::check::Check;
 use bytemuck::{Pod, Zeroable};
 use sha2::{Digest, Sha256};
 use std::fs::File;
+use std::io;
 use std::ops::Range;
 use std::path::Path;
 
@@ -46,7 +47,7 @@ pub(super) const MAX_RATIO: f32 = 1024.0;
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     #[error("{0}")]
-    Io(#[from] std::io::Error),
+    Io(#[from] io::Error),
     #[error("not a plan")]
     NotAPlan,
     #[error("a plan of version {0}, this Ajar runs version {VERSION}")]
@@ -217,9 +218,12 @@ pub struct Plan {
 impl Plan {
     /// Maps a plan's file. `source`: SHA-256 of the ONNX file it must have been made from.
     pub fn open(path: &Path, source: &[u8; 32]) -> Result<Plan, PlanError> {
-        let file = File::open(path)?;
+        let mut file = File::open(path)?;
+        // A worn card answers a read with an error, but a mapping with a signal: all of it is read once before.
+        io::copy(&mut file, &mut io::sink())?;
         // SAFETY: the bytes change under us only if somebody writes into the file. Ajar never does: a plan is
-        // written under another name and renamed. Whoever may write there can also replace the program.
+        // written under another name and renamed. Whoever may write there can also replace the program. A page
+        // that was dropped from memory and can no longer be read back kills the process, as one of its code does.
         let plan = Plan::parse(Bytes::Mapped(unsafe { memmap2::Mmap::map(&file)? }))?;
         if plan.source != *source {
             return Err(PlanError::Source);
@@ -273,7 +277,11 @@ impl Plan {
         let steps: Vec<Step> = records.iter().map(|record| check.step(record)).collect::<Result<_, _>>()?;
         let taps = [Tap::Mid, Tap::Last].map(|tap| check.tap(&header.taps[tap as usize], &steps, tap));
         let [mid, last] = taps;
-        Ok(Plan { taps: [mid?, last?], steps, arena, source: header.source, bytes })
+        let (mid, last) = (mid?, last?);
+        if mid.steps > last.steps {
+            return Err(PlanError::Damaged("its taps are in the wrong order"));
+        }
+        Ok(Plan { taps: [mid, last], steps, arena, source: header.source, bytes })
     }
 
     pub fn tap(&self, tap: Tap) -> TapPlace {
@@ -321,110 +329,6 @@ pub(super) fn checksum(plan: &[u8]) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// Turns records into steps whose every offset lies inside the file and the arena: the executor relies on it.
-struct Check {
-    file: usize,
-    arena: usize,
-}
-
-impl Check {
-    fn step(&self, record: &Record) -> Result<Step, PlanError> {
-        let (side, channels) = (record.side as usize, record.channels as usize);
-        let byte = |code: u32| u8::try_from(code).map_err(|_| PlanError::Damaged("a code above 255"));
-        let rounding =
-            Rounding { zero: byte(record.zero[2])?, low: byte(record.low)?, high: byte(record.high)? };
-        if rounding.low > rounding.high {
-            return Err(PlanError::Damaged("a smallest code above the largest"));
-        }
-        let input = || self.tensor(record.input, side, record.channels_in as usize);
-        match record.kind {
-            STEM if side == INPUT_SIDE => Ok(Step::Stem {
-                output: self.tensor(record.output, side / 2, channels)?,
-                constants: self.constants(record, STEM_DEPTH * channels)?,
-                rounding,
-            }),
-            POINTWISE => {
-                let (input, output) = (input()?, self.tensor(record.output, side, channels)?);
-                disjoint(&[input], output)?;
-                let constants = self.constants(record, input.channels * channels)?;
-                Ok(Step::Pointwise { input, output, constants, rounding })
-            }
-            DEPTHWISE => {
-                let stride = record.stride as usize;
-                if !(1..=2).contains(&stride) || side % stride != 0 || record.channels_in != record.channels {
-                    return Err(PlanError::Damaged("a depthwise step that is none"));
-                }
-                let (input, output) = (input()?, self.tensor(record.output, side / stride, channels)?);
-                disjoint(&[input], output)?;
-                let constants = self.constants(record, 3 * 4 * channels)?;
-                Ok(Step::Depthwise {
-                    input,
-                    output,
-                    stride,
-                    border: byte(record.zero[0])?,
-                    constants,
-                    rounding,
-                })
-            }
-            ADD => {
-                let inputs = [input()?, self.tensor(record.other, side, channels)?];
-                let output = self.tensor(record.output, side, channels)?;
-                disjoint(&inputs, output)?;
-                if inputs[0].channels != channels || disjoint(&inputs[..1], inputs[1]).is_err() {
-                    return Err(PlanError::Damaged("an addition of unlike tensors"));
-                }
-                if !record.ratio.iter().all(|ratio| (0.0..MAX_RATIO).contains(ratio)) {
-                    return Err(PlanError::Damaged("an addition of unlike scales"));
-                }
-                let zero = [byte(record.zero[0])?, byte(record.zero[1])?];
-                Ok(Step::Add { inputs, output, zero, ratio: record.ratio, rounding })
-            }
-            _ => Err(PlanError::Damaged("a step of an unknown kind")),
-        }
-    }
-
-    fn tensor(&self, offset: u32, side: usize, channels: usize) -> Result<Tensor, PlanError> {
-        let tensor = Tensor { offset: offset as usize, side, channels };
-        let sizes = (1..=4096).contains(&side) && (LANES..=MAX_CHANNELS).contains(&channels);
-        if !sizes
-            || channels % LANES != 0
-            || tensor.range().end > self.arena
-            || tensor.offset % ALIGNMENT != 0
-        {
-            return Err(PlanError::Damaged("a tensor outside the arena"));
-        }
-        Ok(tensor)
-    }
-
-    fn constants(&self, record: &Record, weights: usize) -> Result<Constants, PlanError> {
-        let channels = record.channels as usize;
-        Ok(Constants {
-            weights: self.range(record.weights, weights)?,
-            bias: self.range(record.bias, 4 * channels)?,
-            bias_signed: self.range(record.bias_signed, 4 * channels)?,
-            multiplier: self.range(record.multiplier, 4 * channels)?,
-        })
-    }
-
-    fn range(&self, offset: u32, length: usize) -> Result<Range<usize>, PlanError> {
-        let range = offset as usize..offset as usize + length;
-        if range.end > self.file || range.start % ALIGNMENT != 0 {
-            return Err(PlanError::Damaged("a constant outside the file"));
-        }
-        Ok(range)
-    }
-
-    fn tap(&self, record: &TapRecord, steps: &[Step], tap: Tap) -> Result<TapPlace, PlanError> {
-        let outside = PlanError::Damaged("a tap outside the plan");
-        let tensor = self.tensor(record.offset, tap.side(), tap.channels())?;
-        let (steps_until, zero) = (record.steps as usize, u8::try_from(record.zero));
-        if !(1..=steps.len()).contains(&steps_until) || steps[steps_until - 1].output() != tensor {
-            return Err(outside);
-        }
-        Ok(TapPlace { steps: steps_until, tensor, zero: zero.map_err(|_| outside)?, scale: record.scale })
-    }
-}
-
 impl Step {
     pub fn output(&self) -> Tensor {
         match self {
@@ -434,12 +338,4 @@ impl Step {
             | Step::Add { output, .. } => *output,
         }
     }
-}
-
-fn disjoint(inputs: &[Tensor], output: Tensor) -> Result<(), PlanError> {
-    let apart = |a: Range<usize>, b: Range<usize>| a.end <= b.start || b.end <= a.start;
-    if inputs.iter().all(|input| apart(input.range(), output.range())) {
-        return Ok(());
-    }
-    Err(PlanError::Damaged("a step that overwrites its input"))
 }

@@ -28,6 +28,7 @@ impl EngineError {
     }
 }
 
+// Not thiserror's `from`: that would also make it the source, and the chain of causes would say it twice.
 impl From<CannotLower> for EngineError {
     fn from(why: CannotLower) -> Self {
         EngineError::Lower(why)
@@ -50,7 +51,7 @@ pub enum Engine {
 impl Engine {
     /// Runs a plan by the fastest path of this CPU.
     pub fn new(plan: Plan) -> Engine {
-        Engine::with_path(plan, Path::best()).expect("the best path is one of this CPU")
+        Engine::Executor(Executor::best(plan))
     }
 
     /// Runs a plan by a given path; `None` if this CPU has not got it.
@@ -75,7 +76,7 @@ impl Engine {
     }
 
     /// Runs the backbone as far as `blocks` need. No allocation, unless tract runs it.
-    pub fn run(&mut self, input: &Input, blocks: &[Block]) -> Result<Features<'_>, EngineError> {
+    pub fn run<'a>(&'a mut self, input: &Input, blocks: &'a [Block]) -> Result<Features<'a>, EngineError> {
         match self {
             Engine::Executor(executor) => Ok(executor.run(input, blocks)),
             Engine::Tract(tract) => tract.run(input, blocks),

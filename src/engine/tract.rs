@@ -1,6 +1,6 @@
 //! tract: reads ONNX files for lowering, runs those that cannot be lowered, and is the reference for the rest.
 
-use super::features::{ALL_VALUES, Block, Features};
+use super::features::{ALL_VALUES, Block, Features, deepest_tap};
 use super::{EngineError, Tap};
 use crate::watch::crop::INPUT_SIDE;
 use crate::watch::input::Input;
@@ -55,12 +55,15 @@ impl Tract {
     }
 
     /// Runs as far as the deepest tap and pools `blocks`.
-    pub fn run(&mut self, input: &Input, blocks: &[Block]) -> Result<Features<'_>, EngineError> {
+    pub fn run<'a>(&'a mut self, input: &Input, blocks: &'a [Block]) -> Result<Features<'a>, EngineError> {
+        if deepest_tap(blocks) > self.deepest {
+            return Err(EngineError::Run(format!("it was loaded to {} only", self.deepest.name())));
+        }
         self.run_maps(input).map_err(|error| EngineError::Run(format!("{error:#}")))?;
-        for block in blocks.iter().filter(|block| block.tap() <= self.deepest) {
+        for block in blocks {
             block.pool(&self.maps[block.tap() as usize], |value| value, &mut self.features);
         }
-        Ok(Features::new(&self.features))
+        Ok(Features::new(&self.features, blocks))
     }
 
     /// The activations at `tap` after a run: rows, columns, channels.

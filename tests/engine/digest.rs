@@ -38,7 +38,9 @@ fn main() {
     let inputs: Vec<Input> = read(inputs).chunks_exact(size_of::<Input>()).map(input).collect();
     let Some(first) = inputs.first() else { fail("no input") };
     let paths: Vec<Path> = match option("--path") {
-        Some(names) => names.split(',').map(|name| name.parse().unwrap_or_else(|why: String| fail(&why))).collect(),
+        Some(names) => {
+            names.split(',').map(|name| name.parse().unwrap_or_else(|why: String| fail(&why))).collect()
+        }
         None => Path::ALL.into_iter().filter(|path| path.available()).collect(),
     };
     for path in paths {

@@ -172,8 +172,8 @@ unsafe fn depthwise_row<const N: usize, const STRIDE: usize>(
     output: &mut [u8],
 ) {
     let channels = conv.bias.len();
-    // SAFETY: N blocks exist; weights are [channels / 16][3 columns][16][4 rows]. Columns 0..=side + 1 exist, and
-    // the last one asked for is STRIDE * (side / STRIDE - 1) + 2.
+    // SAFETY: N blocks exist; weights are [channels / 16][3 columns][16][4 rows]. Every
+    // column exists.
     unsafe {
         let weights = conv.weights.as_ptr().add(block * 12 * LANES);
         let weights: [[__m512i; 3]; N] = std::array::from_fn(|n| {
@@ -199,8 +199,7 @@ unsafe fn depthwise_row<const N: usize, const STRIDE: usize>(
             }
             (c0, c1) = match STRIDE {
                 1 => (c1, c2),
-                _ if x * STRIDE + 3 <= rows.side() => (c2, column(x * STRIDE + 3)),
-                _ => return,
+                _ => (c2, column(x * STRIDE + 3)),
             };
         }
     }

@@ -128,8 +128,7 @@ unsafe fn depthwise_row(
     rows: ThreeRows,
     output: &mut [u8],
 ) {
-    // SAFETY: weights are [channels / 16][3 columns][16][4 rows]; columns 0..=side + 1 exist, and the last one
-    // asked for is stride * (side / stride - 1) + 2.
+    // SAFETY: weights are [channels / 16][3 columns][16][4 rows]; every column exists.
     unsafe {
         let weights = conv.weights.as_ptr().add(channel * 12);
         let weights = [0, 1, 2].map(|x| {
@@ -151,9 +150,6 @@ unsafe fn depthwise_row(
                 *sum = _mm256_dpbusd_avx_epi32(*sum, c2[half], weights[2][half]);
             }
             _mm_storeu_si128(output.as_mut_ptr().cast(), constants.codes(conv, sums));
-            if (x + 1) * stride + 1 > rows.side() {
-                return;
-            }
             (c0, c1) = if stride == 1 { (c1, c2) } else { (c2, column(x * 2 + 3)) };
         }
     }

@@ -83,11 +83,6 @@ impl Path {
             _ => false,
         }
     }
-
-    /// The fastest that this CPU has.
-    pub fn best() -> Path {
-        Path::ALL.into_iter().rev().find(|path| path.available()).unwrap_or(Path::Scalar)
-    }
 }
 
 impl fmt::Display for Path {
@@ -150,6 +145,12 @@ pub struct Kernels {
 }
 
 impl Kernels {
+    /// Those of the fastest path that this CPU has.
+    pub fn best() -> Kernels {
+        let fastest = Path::ALL.into_iter().rev().find_map(Kernels::new);
+        fastest.expect("every CPU can run the scalar path")
+    }
+
     /// `None` where this CPU lacks the instructions.
     pub fn new(path: Path) -> Option<Kernels> {
         let set = |pointwise, depthwise, add| Kernels { path, pointwise, depthwise, add };

@@ -266,7 +266,7 @@ unsafe fn row_of_products(
     rows: ThreeRows,
     output: &mut [u8],
 ) {
-    // SAFETY: weights are [channels / 16][3 columns][16][4 rows]; columns 0..=side + 1 exist.
+    // SAFETY: weights are [channels / 16][3 columns][16][4 rows]; every column exists.
     unsafe {
         let weights = conv.weights.as_ptr().add(channel * 12);
         let weights = [0, 1, 2].map(|x| vld4q_s8(weights.add(x * 4 * LANES)));
@@ -302,9 +302,6 @@ unsafe fn row_of_products(
                 sums[3] = vaddw_high_s16(sums[3], high);
             }
             vst1q_u8(output.as_mut_ptr(), constants.codes(sums));
-            if x * stride + stride + 1 > rows.side() {
-                return;
-            }
             (c0, c1) = if stride == 1 { (c1, c2) } else { (c2, column(x * 2 + 3)) };
         }
     }
@@ -315,7 +312,7 @@ unsafe fn row_of_products(
 /// # Safety
 /// As `each_row` says of `work`, and the CPU must have dot products.
 unsafe fn row_of_dots(conv: &Convolution, channel: usize, stride: usize, rows: ThreeRows, output: &mut [u8]) {
-    // SAFETY: weights are [channels / 16][3 columns][16][4 rows]; columns 0..=side + 1 exist.
+    // SAFETY: weights are [channels / 16][3 columns][16][4 rows]; every column exists.
     unsafe {
         let weights = conv.weights.as_ptr().add(channel * 12);
         let weights =
@@ -332,9 +329,6 @@ unsafe fn row_of_dots(conv: &Convolution, channel: usize, stride: usize, rows: T
                 *sum = sdot(*sum, weights[2][n], c2[n]);
             }
             vst1q_u8(output.as_mut_ptr(), constants.codes(sums));
-            if x * stride + stride + 1 > rows.side() {
-                return;
-            }
             (c0, c1) = if stride == 1 { (c1, c2) } else { (c2, column(x * 2 + 3)) };
         }
     }

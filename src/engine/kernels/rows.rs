@@ -34,7 +34,7 @@ impl Rows<'_> {
 }
 
 impl ThreeRows {
-    /// Where the three rows of a column lie; columns count from the border, too, and end with `side + 1`.
+    /// Where the three rows of a column lie; columns count from the border, too, and all beyond the picture are border.
     #[inline(always)]
     pub fn at(&self, column: usize) -> [*const u8; 3] {
         if column == 0 || column > self.side {
@@ -42,9 +42,5 @@ impl ThreeRows {
         }
         // Inside the row, so inside its allocation.
         self.rows.map(|(first, step)| first.wrapping_add((column - 1) * step))
-    }
-
-    pub fn side(&self) -> usize {
-        self.side
     }
 }

@@ -61,6 +61,6 @@ fn write(conv: &Convolution, block: usize, sums: &[i32; LANES], output: &mut [u8
     let bias = &conv.bias[block * LANES..][..LANES];
     let multiplier = &conv.multiplier[block * LANES..][..LANES];
     for lane in 0..LANES {
-        output[lane] = conv.rounding.code((sums[lane] + bias[lane]) as f32 * multiplier[lane]);
+        output[lane] = conv.rounding.code(sums[lane].wrapping_add(bias[lane]) as f32 * multiplier[lane]);
     }
 }
