@@ -45,7 +45,10 @@ impl Check {
             }
             DEPTHWISE => {
                 let stride = record.stride as usize;
-                if !(1..=2).contains(&stride) || side % stride != 0 || record.channels_in != record.channels {
+                if !(1..=2).contains(&stride)
+                    || !side.is_multiple_of(stride)
+                    || record.channels_in != record.channels
+                {
                     return Err(PlanError::Damaged("a depthwise step that is none"));
                 }
                 let (input, output) = (input()?, self.tensor(record.output, side / stride, channels)?);
@@ -81,9 +84,9 @@ impl Check {
         let tensor = Tensor { offset: offset as usize, side, channels };
         let sizes = (1..=4096).contains(&side) && (LANES..=MAX_CHANNELS).contains(&channels);
         if !sizes
-            || channels % LANES != 0
+            || !channels.is_multiple_of(LANES)
             || tensor.range().end > self.arena
-            || tensor.offset % ALIGNMENT != 0
+            || !tensor.offset.is_multiple_of(ALIGNMENT)
         {
             return Err(PlanError::Damaged("a tensor outside the arena"));
         }
@@ -102,7 +105,7 @@ impl Check {
 
     fn range(&self, offset: u32, length: usize) -> Result<Range<usize>, PlanError> {
         let range = offset as usize..offset as usize + length;
-        if range.end > self.file || range.start % ALIGNMENT != 0 {
+        if range.end > self.file || !range.start.is_multiple_of(ALIGNMENT) {
             return Err(PlanError::Damaged("a constant outside the file"));
         }
         Ok(range)
@@ -158,15 +161,18 @@ mod tests {
         assert_eq!(refusal(|_, steps| steps[1].input = far), "damaged: a tensor outside the arena");
         assert_eq!(refusal(|_, steps| steps[1].output = far), "damaged: a tensor outside the arena");
         assert_eq!(refusal(|_, steps| steps[1].output += 8), "damaged: a tensor outside the arena");
-        assert_eq!(refusal(|_, steps| steps[1].side = far), "damaged: a tensor outside the arena");
-        assert_eq!(refusal(|_, steps| steps[1].channels = 40), "damaged: a tensor outside the arena");
+        assert_eq!(refusal(|_, steps| steps[2].side = far), "damaged: a tensor outside the arena");
+        assert_eq!(refusal(|_, steps| steps[2].channels = 40), "damaged: a tensor outside the arena");
         assert_eq!(
             refusal(|_, steps| steps[1].output = steps[1].input),
             "damaged: a step that overwrites its input"
         );
-        for change in
-            [|step: &mut Record| step.weights = far, |step| step.bias = far, |step| step.multiplier += 4]
-        {
+        let constants: [fn(&mut Record); 3] = [
+            |step| step.weights = u32::MAX - 63,
+            |step| step.bias = u32::MAX - 63,
+            |step| step.multiplier += 4,
+        ];
+        for change in constants {
             assert_eq!(refusal(|_, steps| change(&mut steps[2])), "damaged: a constant outside the file");
         }
         let stride = |stride| refusal(|_, steps| steps[depthwise(steps)].stride = stride);

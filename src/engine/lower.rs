@@ -313,7 +313,7 @@ impl<'a> Lowering<'a> {
         let weights = plain(weights)?.as_slice::<i8>().map_err(|_| unlike("are not int8"))?;
         let scales = plain(scales)?.as_slice::<f32>().map_err(|_| unlike("have no scales in f32"))?;
         let scales = if scales.len() == 1 { vec![scales[0]; channels] } else { scales.to_vec() };
-        if scales.len() != channels || weights.len() % channels != 0 {
+        if scales.len() != channels || !weights.len().is_multiple_of(channels) {
             return Err(unlike("have no scale for each channel"));
         }
         // -128 is left out: two products then fit 16 bits on Arm without dot products.

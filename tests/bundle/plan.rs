@@ -41,11 +41,11 @@ fn deploying_keeps_the_plan_and_ajard_uses_it() {
 #[test]
 fn a_missing_or_damaged_plan_is_made_anew() {
     let (sandbox, plan) = deployed();
-    let damage: [(&str, &dyn Fn(&mut Vec<u8>)); 4] = [
-        ("damaged: the checksum does not fit; making it anew", &|bytes| bytes[1_000_000] ^= 1),
-        ("damaged: its length is not the one it names; making it anew", &|bytes| bytes.truncate(500_000)),
-        ("a plan of version 77, this Ajar runs version", &|bytes| bytes[8] = 77),
-        ("not a plan; making it anew", &|bytes| bytes.clear()),
+    let damage: [(&str, fn(&mut Vec<u8>)); 4] = [
+        ("damaged: the checksum does not fit; making it anew", |bytes| bytes[1_000_000] ^= 1),
+        ("damaged: its length is not the one it names; making it anew", |bytes| bytes.truncate(500_000)),
+        ("a plan of version 77, this Ajar runs version", |bytes| bytes[8] = 77),
+        ("not a plan; making it anew", |bytes| bytes.clear()),
     ];
     for (message, damage) in damage {
         let mut bytes = shipped();

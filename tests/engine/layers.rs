@@ -7,7 +7,7 @@ use ajar::engine::plan::Rounding;
 /// The output of a random convolution 1 x 1.
 pub fn pointwise(seed: u64, kernels: &Kernels) -> Vec<u8> {
     let mut random = Random::new(seed);
-    let depth = 4 * random.below(if seed % 4 == 0 { 250 } else { 60 }) + 4;
+    let depth = 4 * random.below(if seed.is_multiple_of(4) { 250 } else { 60 }) + 4;
     let channels = 16 * (random.below(9) + 1);
     let pixels = random.below(40) + 1;
     let input = random.codes(pixels * depth);
