@@ -9,6 +9,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
+/// Something that may happen to a file's bytes.
+type Damage = fn(&mut Vec<u8>);
+
 const FLOAT: &[u8] = include_bytes!("../../models/mobilenetv2-128.onnx");
 const CONFIG: &str = "[device]\nboard = \"generic-x86-64\"\nstore = \"store\"\ntrusted_keys = \"k\"\n\
     [cameras.drive]\nsource = \"videotestsrc ! identity\"\n\
@@ -41,7 +44,7 @@ fn deploying_keeps_the_plan_and_ajard_uses_it() {
 #[test]
 fn a_missing_or_damaged_plan_is_made_anew() {
     let (sandbox, plan) = deployed();
-    let damage: [(&str, fn(&mut Vec<u8>)); 4] = [
+    let damage: [(&str, Damage); 4] = [
         ("damaged: the checksum does not fit; making it anew", |bytes| bytes[1_000_000] ^= 1),
         ("damaged: its length is not the one it names; making it anew", |bytes| bytes.truncate(500_000)),
         ("a plan of version 77, this Ajar runs version", |bytes| bytes[8] = 77),
