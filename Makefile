@@ -4,7 +4,7 @@ CARGO = scripts/cargo
 PREFIX = /usr/local
 DESTDIR =
 
-.PHONY: demo test check build install deps models check-models plan bench-engine bench-arm test-cpus test-gpio build-debug clean
+.PHONY: demo test check build install deps models check-models plan bench-engine bench-arm test-cpus test-cpus-qemu test-cpus-bochs test-gpio build-debug clean
 
 demo: deps
 	$(CARGO) build --locked --bins --example demo
@@ -58,7 +58,10 @@ bench-arm:
 # The engine's kernels on CPUs that are not here, on emulated ones; make test comes first.
 test-cpus:
 	tests/emulation/inputs target/emulation/inputs
+	$(MAKE) -j2 --output-sync test-cpus-qemu test-cpus-bochs
+test-cpus-qemu:
 	tests/emulation/run models/mobilenetv2-128-int8.plan target/emulation/inputs
+test-cpus-bochs:
 	tests/emulation/avx512 models/mobilenetv2-128-int8.plan target/emulation/inputs
 
 # Ajar's engine beside TFLite, ONNX Runtime and tract.
