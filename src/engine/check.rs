@@ -4,7 +4,7 @@
 //! guard: a file that was written to deceive can give any result, but touches no memory that is not its own.
 
 use super::Tap;
-use super::plan::{
+use super::layout::{
     ADD, ALIGNMENT, Constants, DEPTHWISE, LANES, MAX_CHANNELS, MAX_RATIO, POINTWISE, PlanError, Record,
     Rounding, STEM, STEM_DEPTH, Step, TapPlace, TapRecord, Tensor,
 };
@@ -132,7 +132,8 @@ fn disjoint(inputs: &[Tensor], output: Tensor) -> Result<(), PlanError> {
 
 #[cfg(test)]
 mod tests {
-    use crate::engine::plan::{CHECKSUM, DEPTHWISE, Header, Plan, Record, checksum};
+    use crate::engine::layout::{ADD, CHECKSUM, DEPTHWISE, Header, Record, checksum};
+    use crate::engine::plan::Plan;
 
     const SHIPPED: &[u8] = include_bytes!("../../models/mobilenetv2-128-int8.plan");
 
@@ -188,9 +189,7 @@ mod tests {
     #[test]
     fn an_addition_needs_like_tensors_and_sane_scales() {
         let adding = |change: fn(&mut Record)| {
-            refusal(|_, steps| {
-                change(steps.iter_mut().find(|step| step.kind == crate::engine::plan::ADD).unwrap())
-            })
+            refusal(|_, steps| change(steps.iter_mut().find(|step| step.kind == ADD).unwrap()))
         };
         assert_eq!(adding(|step| step.ratio[0] = f32::NAN), "damaged: an addition of unlike scales");
         assert_eq!(adding(|step| step.ratio[1] = 1e9), "damaged: an addition of unlike scales");

@@ -9,7 +9,8 @@
 use super::Tap;
 use super::features::{ALL_VALUES, Block, Features, deepest_tap};
 use super::kernels::{Addition, Convolution, Kernels, Path, SCRATCH, Window};
-use super::plan::{ALIGNMENT, Constants, Plan, Rounding, STEM_DEPTH, Step};
+use super::layout::{ALIGNMENT, Constants, Rounding, STEM_DEPTH, Step};
+use super::plan::Plan;
 use crate::watch::crop::INPUT_SIDE;
 use crate::watch::input::Input;
 use crate::watch::quantise::INPUT_ZERO_POINT;

@@ -7,8 +7,9 @@
 //! DequantizeLinear(s) -> Conv or Add -> Clip, perhaps -> QuantizeLinear
 //! ```
 
+use super::layout::{ADD, ALIGNMENT, DEPTHWISE, Header, MAX_RATIO, POINTWISE, Record, STEM, TapRecord};
 use super::pack::{self, Lifetime, padded};
-use super::plan::{ADD, ALIGNMENT, DEPTHWISE, Header, MAX_RATIO, POINTWISE, Plan, Record, STEM, TapRecord};
+use super::plan::Plan;
 use super::tract::parse;
 use super::{EngineError, Tap};
 use crate::watch::crop::INPUT_SIDE;

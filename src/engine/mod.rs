@@ -16,6 +16,7 @@ pub mod executor;
 pub mod features;
 pub mod head;
 pub mod kernels;
+pub mod layout;
 pub mod plan;
 
 #[cfg(feature = "common")]

@@ -1,6 +1,6 @@
 //! Packing: the order of weights that the kernels read, where tensors lie in the arena, the file of a plan.
 
-use super::plan::{ALIGNMENT, CHECKSUM, Header, LANES, MAGIC, Record, STEM_DEPTH, VERSION, checksum};
+use super::layout::{ALIGNMENT, CHECKSUM, Header, LANES, MAGIC, Record, STEM_DEPTH, VERSION, checksum};
 use std::ops::RangeInclusive;
 
 /// Channels padded to whole blocks.

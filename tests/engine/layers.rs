@@ -2,7 +2,7 @@
 //! extremes.
 
 use ajar::engine::kernels::{Addition, Convolution, Kernels, SCRATCH, Window};
-use ajar::engine::plan::Rounding;
+use ajar::engine::layout::Rounding;
 
 /// The output of a random convolution 1 x 1.
 pub fn pointwise(seed: u64, kernels: &Kernels) -> Vec<u8> {

@@ -6,7 +6,7 @@
 
 use super::rows::{Rows, ThreeRows};
 use super::{Addition, Convolution, PIXELS, Window};
-use crate::engine::plan::{LANES, Rounding};
+use crate::engine::layout::{LANES, Rounding};
 use std::arch::x86_64::*;
 
 /// Channels of one tile.

@@ -2,7 +2,7 @@
 
 use super::rows::{Rows, ThreeRows};
 use super::{Addition, Convolution, Window};
-use crate::engine::plan::{LANES, Rounding};
+use crate::engine::layout::{LANES, Rounding};
 use std::arch::x86_64::*;
 
 /// # Safety

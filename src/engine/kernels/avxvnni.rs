@@ -3,7 +3,7 @@
 use super::avx2::{codes, whole};
 use super::rows::{Rows, ThreeRows};
 use super::{Convolution, Window};
-use crate::engine::plan::LANES;
+use crate::engine::layout::LANES;
 use std::arch::x86_64::*;
 
 /// Pixels of one tile: with two registers of channels each, 12 of 16 hold sums.

@@ -21,7 +21,7 @@ mod avxvnni;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 
-use super::plan::{LANES, MAX_CHANNELS, Rounding};
+use super::layout::{LANES, MAX_CHANNELS, Rounding};
 use std::fmt;
 use std::str::FromStr;
 

@@ -5,7 +5,7 @@
 
 use super::rows::{Rows, ThreeRows};
 use super::{Addition, Convolution, Window, rounding};
-use crate::engine::plan::{LANES, Rounding};
+use crate::engine::layout::{LANES, Rounding};
 use std::arch::aarch64::*;
 use std::arch::asm;
 

@@ -1,7 +1,7 @@
 //! From sums to codes in plain Rust: what every other kernel must equal.
 
 use super::Addition;
-use crate::engine::plan::Rounding;
+use crate::engine::layout::Rounding;
 
 /// 1.5 * 2^23: the sum of it and a value within 2^22 has no room for a fraction, so it is rounded half to even, and
 /// the lowest bits of the sum are the whole number. Unlike `round_ties_even` and a cast this needs no SSE4.1 and no

@@ -1,7 +1,7 @@
 //! The reference: plain Rust, for every CPU.
 
 use super::{Addition, Convolution, Window, rounding};
-use crate::engine::plan::LANES;
+use crate::engine::layout::LANES;
 
 pub(super) fn pointwise(conv: &Convolution, input: &[u8], output: &mut [u8], _scratch: &mut [u8]) {
     let channels = conv.bias.len();
