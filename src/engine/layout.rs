@@ -1,6 +1,6 @@
 //! The layout of a plan's bytes, and what they mean.
 //!
-//! The bytes are the same on every machine and are used where they lie: the file is mapped, not read.
+//! The bytes are the same on every machine and are used where they lie: the file is mapped.
 //!
 //! ```text
 //!   0   8  "AJARPLAN"

@@ -56,7 +56,7 @@ impl Plan {
         Plan::parse(Bytes::Mapped(map.make_read_only()?))
     }
 
-    /// A plan that is part of the program. It must begin at a multiple of [`ALIGNMENT`]. Its checksum is not read, as
+    /// A plan that is part of the program. It must begin at a multiple of 64. Its checksum is not read, as
     /// that of the program's code is not either: what a run does not need stays out of memory.
     pub fn from_static(bytes: &'static [u8]) -> Result<Plan, PlanError> {
         Plan::parse(Bytes::Static(bytes))
