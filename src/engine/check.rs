@@ -179,7 +179,10 @@ mod tests {
         let stride = |stride| refusal(|_, steps| steps[depthwise(steps)].stride = stride);
         assert_eq!([stride(0), stride(3)], ["damaged: a depthwise step that is none"; 2]);
         assert_eq!(refusal(|_, steps| steps[0].zero[2] = 256), "damaged: a code above 255");
-        assert_eq!(refusal(|_, steps| steps[0].low = 255), "damaged: a smallest code above the largest");
+        assert_eq!(
+            refusal(|_, steps| (steps[0].low, steps[0].high) = (9, 8)),
+            "damaged: a smallest code above the largest"
+        );
         assert_eq!(refusal(|header, _| header.steps += 1_000_000), "damaged: its steps are cut off");
         assert_eq!(refusal(|header, _| header.arena = far), "damaged: its arena is too large");
         assert_eq!(refusal(|header, _| header.taps[0].steps = 0), "damaged: a tap outside the plan");
