@@ -5,6 +5,8 @@
 mod cli;
 #[path = "companion/cut.rs"]
 mod cut;
+#[path = "companion/engine.rs"]
+mod engine;
 #[path = "companion/evaluate.rs"]
 mod evaluate;
 #[path = "support/fixture.rs"]

@@ -7,12 +7,12 @@ use crate::engine::features::Block;
 use crate::engine::kernels;
 use crate::engine::plan::{self, Plan};
 use crate::engine::tract::Tract;
-use crate::engine::{Engine, Tap, lower};
+use crate::engine::{Engine, EngineError, Tap, lower};
 use crate::exit::UsageError;
 use crate::watch::crop::PixelRect;
 use crate::watch::frame::{Chroma, Colour, Frame, Matrix, Plane, Range};
 use crate::watch::input::{Input, sample};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use embassy_time::Instant;
 use rustix::time::{ClockId, clock_gettime};
@@ -98,7 +98,7 @@ impl EngineCommand {
             EngineCommand::Inputs { out, pictures } => write_inputs(&out, &pictures),
             EngineCommand::Trace { inputs, out } => trace(&inputs, &out),
             EngineCommand::Lower { onnx, out } => {
-                let bytes = fs::read(&onnx).with_context(|| onnx.display().to_string())?;
+                let bytes = read(&onnx)?;
                 let plan = lower(&bytes).with_context(|| onnx.display().to_string())?;
                 pack::write_whole(&out, &plan)
             }
@@ -106,10 +106,18 @@ impl EngineCommand {
     }
 }
 
+fn read(path: &Path) -> Result<Vec<u8>> {
+    // A file that is not there is a mistake of the command line.
+    if !path.exists() {
+        return Err(UsageError(format!("{}: no such file", path.display())).into());
+    }
+    fs::read(path).with_context(|| path.display().to_string())
+}
+
 fn write_inputs(out: &Path, pictures: &[PathBuf]) -> Result<()> {
     let mut inputs = Vec::new();
     for path in pictures {
-        let bytes = fs::read(path).with_context(|| path.display().to_string())?;
+        let bytes = read(path)?;
         let input = picture::read(&bytes).map_err(|why| UsageError(format!("{}: {why}", path.display())))?;
         inputs.extend_from_slice(&input.codes);
     }
@@ -117,7 +125,7 @@ fn write_inputs(out: &Path, pictures: &[PathBuf]) -> Result<()> {
 }
 
 fn trace(inputs: &Path, out: &Path) -> Result<()> {
-    let bytes = fs::read(inputs).with_context(|| inputs.display().to_string())?;
+    let bytes = read(inputs)?;
     let Engine::Executor(mut executor) = Engine::new(shipped_plan()?) else {
         unreachable!("a plan was given")
     };
@@ -265,17 +273,16 @@ fn bench(args: &BenchArgs) -> Result<()> {
 }
 
 fn bench_engine(args: &BenchArgs) -> Result<Engine> {
-    let onnx = args.onnx.as_ref().map(|path| fs::read(path).with_context(|| path.display().to_string()));
-    let onnx = onnx.transpose()?;
+    let onnx = args.onnx.as_deref().map(read).transpose()?;
     let named = || args.onnx.as_deref().unwrap_or(Path::new("the shipped backbone")).display().to_string();
     if args.path.as_deref() == Some("tract") {
         let tract = Tract::load(onnx.as_deref().unwrap_or(BACKBONE), args.stop_at);
         return Ok(Engine::Tract(tract.with_context(named)?));
     }
-    let plan = match onnx {
-        Some(onnx) => {
-            Plan::from_bytes(&lower(&onnx).with_context(|| format!("{} (try --path tract)", named()))?)?
-        }
+    let plan = match onnx.as_deref().map(lower) {
+        Some(Ok(plan)) => Plan::from_bytes(&plan)?,
+        Some(Err(error @ EngineError::Lower(_))) => bail!("{}: {error}; --path tract runs it", named()),
+        Some(Err(error)) => return Err(error).with_context(named),
         None => shipped_plan()?,
     };
     let Some(name) = &args.path else { return Ok(Engine::new(plan)) };
