@@ -1,6 +1,8 @@
 # What the checks of this folder share; sourced. `suite` is the name that the last line begins with.
 checks=0
 failed=0
+# make -j names a job server that it does not hand on, and cargo would warn of it.
+unset MAKEFLAGS
 
 say() { echo "$suite: $*" >&2; }
 
