@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 
 /// Interval of a watch that names none.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
+/// Distance from the training that a watch bears unless it says otherwise: the model's own limit.
+const DEFAULT_MAX_DISTANCE: f32 = 1.0;
 /// Thirty years: keeps every sum of times far from overflow.
 const MAX_SECONDS: f64 = 1e9;
 const MIN_INTERVAL: Duration = Duration::from_millis(500);
@@ -153,6 +155,9 @@ pub struct Classification {
 pub struct ModelConfig {
     /// The bundle's own unless given.
     pub threshold: Option<f32>,
+    /// Farther from the training than this, a crop is `unseen`; 1 is the limit that the training set.
+    #[serde(default = "default_max_distance")]
+    pub max_distance: f32,
     pub state_config: StateConfig,
 }
 
@@ -166,6 +171,10 @@ pub struct StateConfig {
     #[serde(default = "default_interval", deserialize_with = "seconds")]
     pub interval: Duration,
     pub cameras: BTreeMap<String, WatchConfig>,
+}
+
+fn default_max_distance() -> f32 {
+    DEFAULT_MAX_DISTANCE
 }
 
 fn yes() -> bool {
@@ -280,6 +289,9 @@ impl Config {
     fn check_model(&self, model: &ModelConfig) -> Result<(), String> {
         if let Some(threshold) = model.threshold.filter(|t| !(0.0..=1.0).contains(t)) {
             return Err(format!("threshold: {threshold} is not within 0 and 1"));
+        }
+        if !(model.max_distance.is_finite() && model.max_distance > 0.0) {
+            return Err(format!("max_distance: {} is not a number above 0", model.max_distance));
         }
         let state = &model.state_config;
         if state.interval < MIN_INTERVAL {

@@ -1,4 +1,5 @@
-//! How both programs end: 0 done, 1 refused or failed, 2 a mistake in what the user asked for.
+//! How both programs end: 0 done, 1 refused or failed, 2 a mistake in what the user asked for, 3 nothing changed
+//! because what is there is better.
 
 use std::process::ExitCode;
 
@@ -7,6 +8,11 @@ use std::process::ExitCode;
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct UsageError(pub String);
+
+/// What was there stays: it is better than what was made.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Kept(pub String);
 
 /// Prints the error, if there is one, and picks the exit code.
 pub fn code(result: anyhow::Result<()>) -> ExitCode {
@@ -17,5 +23,10 @@ pub fn code(result: anyhow::Result<()>) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     eprintln!("error: {error:#}");
-    ExitCode::from(if error.is::<UsageError>() { 2 } else { 1 })
+    let code = match () {
+        () if error.is::<UsageError>() => 2,
+        () if error.is::<Kept>() => 3,
+        () => 1,
+    };
+    ExitCode::from(code)
 }

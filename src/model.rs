@@ -1,33 +1,38 @@
-//! A model ready to classify: the manifest's facts and the head, on features from a shared engine.
+//! A model ready to classify: the manifest's facts, the head and the unseen test, on features from a shared engine.
 
 use crate::bundle::manifest::Manifest;
 use crate::bundle::{Code, Refusal};
 use crate::engine::features::{Block, Features};
 use crate::engine::head::Head;
-use crate::watch::decision::Probabilities;
+use crate::engine::unseen::Unseen;
+use crate::watch::decision::Classification;
 
 pub struct Model {
     pub manifest: Manifest,
-    head: Head,
+    pub head: Head,
+    pub unseen: Option<Unseen>,
 }
 
 impl Model {
-    /// `head`: the bytes of the part with that role.
-    pub fn new(manifest: Manifest, head: &[u8]) -> Result<Model, Refusal> {
-        let blocks = manifest.head.blocks.clone();
-        let head = Head::from_bytes(head, blocks, manifest.states.len(), manifest.head.temperature)
-            .map_err(|why| Refusal::new(Code::E60, why))?;
-        Ok(Model { manifest, head })
+    /// `head`, `unseen`: the bytes of the parts with these roles.
+    pub fn new(manifest: Manifest, head: &[u8], unseen: Option<&[u8]>) -> Result<Model, Refusal> {
+        let wrong = |why: String| Refusal::new(Code::E60, why);
+        let (blocks, states) = (manifest.head.blocks.clone(), manifest.states.len());
+        let head = Head::from_bytes(head, blocks, states, manifest.head.temperature).map_err(wrong)?;
+        let unseen = match (&manifest.unseen, unseen) {
+            (Some(spec), Some(means)) => Some(Unseen::from_bytes(means, states, spec.limit).map_err(wrong)?),
+            (None, None) => None,
+            _ => return Err(wrong("the unseen test lacks its means or its limit".into())),
+        };
+        Ok(Model { manifest, head, unseen })
     }
 
-    /// Probability of each state, in the manifest's order.
-    pub fn probabilities(&self, features: &Features) -> Probabilities {
-        self.head.probabilities(features)
-    }
-
-    /// The same, of its blocks' features gathered before.
-    pub fn probabilities_of_gathered(&self, features: &[f32]) -> Probabilities {
-        self.head.probabilities_of_gathered(features)
+    /// Probability of each state, in the manifest's order, and the distance from the training.
+    pub fn classify(&self, features: &Features) -> Classification {
+        Classification {
+            probabilities: self.head.probabilities(features),
+            distance: self.unseen.as_ref().map(|unseen| unseen.distance(features)),
+        }
     }
 
     /// What the engine must leave for it.

@@ -11,7 +11,7 @@ use ajar::device::gpio::Gpio;
 use ajar::device::mailbox::Mailbox;
 use ajar::device::run::{Loop, Outputs, Runner};
 use ajar::watch::crop::{Input, Region};
-use ajar::watch::decision::{DecisionSettings, Probabilities};
+use ajar::watch::decision::{Classification, DecisionSettings, Probabilities};
 use ajar::watch::gate::GateSettings;
 use embassy_time::{Duration, Instant};
 use gstreamer::prelude::*;
@@ -22,7 +22,12 @@ static ALLOCATOR: Counting = Counting;
 
 fn watch_loop(mailbox: Arc<Mailbox>) -> Loop {
     let gate = GateSettings { motion: true, interval: Duration::from_secs(1) };
-    let decision = DecisionSettings { threshold: 0.8, verification: 3, stale_after: Duration::from_secs(15) };
+    let decision = DecisionSettings {
+        threshold: 0.8,
+        max_distance: 1.0,
+        verification: 3,
+        stale_after: Duration::from_secs(15),
+    };
     let states = vec!["open".to_string(), "closed".to_string()];
     let runner = Runner::new("gate", "drive", states, gate, decision, Instant::now());
     let outputs = Outputs { events: Arc::new(Events::default()), mqtt: None, gpio: Gpio::default() };
@@ -55,7 +60,8 @@ fn ten_thousand_frames_from_gstreamer_to_the_decision_allocate_nothing() {
     let start = Instant::now();
     while let Ok(sample) = capture.frames.pull_sample() {
         let now = start + Duration::from_millis(100 * frames as u64);
-        let open = Probabilities::from_slice(&[0.95, 0.05]).unwrap();
+        let probabilities = Probabilities::from_slice(&[0.95, 0.05]).unwrap();
+        let open = Classification { probabilities, distance: Some(0.5) };
         let count = allocations::count(|| {
             inlet.accept(&sample, now);
             service.pass(

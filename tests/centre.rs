@@ -1,7 +1,7 @@
 //! What must hold of the centre whatever happens to it.
 
 use ajar::watch::crop::{CropBuffer, Input, PixelRect, Region};
-use ajar::watch::decision::{Decision, DecisionSettings, Probabilities, Unknown, Verdict};
+use ajar::watch::decision::{Classification, Decision, DecisionSettings, Probabilities, Unknown, Verdict};
 use ajar::watch::frame::{Chroma, Colour, Frame, Matrix, Plane, Range};
 use ajar::watch::gate::{Gate, GateSettings, RECHECK_LIMIT, Reason};
 use ajar::watch::motion::Motion;
@@ -12,8 +12,8 @@ const THRESHOLD: f32 = 0.8;
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// An attempt on a fresh frame.
-    Attempt([f32; 3]),
+    /// An attempt on a fresh frame, so far from the training.
+    Attempt([f32; 3], f32),
     /// Nothing but time.
     Pass,
 }
@@ -22,17 +22,21 @@ fn step() -> impl Strategy<Value = (u64, Step)> {
     let certain = (0usize..3, 0.5f32..1.0).prop_map(|(state, p)| {
         let mut probabilities = [(1.0 - p) / 2.0; 3];
         probabilities[state] = p;
-        Step::Attempt(probabilities)
+        Step::Attempt(probabilities, 0.5)
     });
-    let odd = Just(Step::Attempt([f32::NAN, 0.5, 0.5]));
-    let step = prop_oneof![8 => certain, 1 => odd, 1 => Just(Step::Pass)];
+    let odd = Just(Step::Attempt([f32::NAN, 0.5, 0.5], 0.5));
+    let far = Just(Step::Attempt([0.9, 0.05, 0.05], 1.5));
+    let step = prop_oneof![8 => certain, 1 => odd, 1 => far, 1 => Just(Step::Pass)];
     (prop_oneof![9 => 0u64..2_000, 1 => 0u64..40_000], step)
 }
 
 /// What one attempt alone says, from the definition.
-fn alone(probabilities: &[f32; 3]) -> Verdict {
+fn alone(probabilities: &[f32; 3], distance: f32) -> Verdict {
     if probabilities.iter().any(|p| !p.is_finite()) {
         return Verdict::Unknown(Unknown::Ambiguous);
+    }
+    if distance > 1.0 {
+        return Verdict::Unknown(Unknown::Unseen);
     }
     match probabilities.iter().position(|&p| p >= THRESHOLD) {
         Some(state) => Verdict::State(state as u8),
@@ -51,7 +55,7 @@ proptest! {
         verification in 1u8..5,
     ) {
         let stale_after = Duration::from_secs(15);
-        let settings = DecisionSettings { threshold: THRESHOLD, verification, stale_after };
+        let settings = DecisionSettings { threshold: THRESHOLD, max_distance: 1.0, verification, stale_after };
         let mut now = Instant::from_secs(100);
         let mut decision = Decision::new(settings, now);
         let (mut last_frame, mut sequence) = (now, 0);
@@ -60,12 +64,14 @@ proptest! {
             now += Duration::from_millis(wait);
             let before = decision.published();
             let change = match step {
-                Step::Attempt(probabilities) => {
+                Step::Attempt(probabilities, distance) => {
                     last_frame = now;
                     decision.frame(now);
-                    votes.push(alone(&probabilities));
+                    votes.push(alone(&probabilities, distance));
                     let agreed = votes.iter().rev().take_while(|vote| *vote == &votes[votes.len() - 1]).count();
-                    let change = decision.attempt(now, &Probabilities::from_slice(&probabilities).unwrap()).1;
+                    let probabilities = Probabilities::from_slice(&probabilities).unwrap();
+                    let classification = Classification { probabilities, distance: Some(distance) };
+                    let change = decision.attempt(now, &classification).1;
                     let expected = agreed >= usize::from(verification) && votes[votes.len() - 1] != before;
                     prop_assert_eq!(change.map(|c| c.to), expected.then(|| votes[votes.len() - 1]));
                     change

@@ -137,7 +137,7 @@ fn what_is_not_given_is_as_documented() {
     assert_eq!(config.mqtt, None);
     assert_eq!(config.gpio.chip, None);
     let model = &config.classification.custom["gate"];
-    assert_eq!(model.threshold, None);
+    assert_eq!((model.threshold, model.max_distance), (None, 1.0));
     assert!(model.state_config.motion);
     assert_eq!(model.state_config.interval.as_secs(), 60);
     let mqtt = valid("mqtt.toml").mqtt.expect("[mqtt]");
@@ -153,7 +153,8 @@ fn what_is_given_arrives() {
     let line = &config.gpio.lines[0];
     assert_eq!((&line.line, line.active_low), (&LineName::Header("GPIO17".into()), true));
     let model = &config.classification.custom["gate"];
-    assert_eq!((model.threshold, model.state_config.interval.as_millis()), (Some(0.9), 2500));
+    assert_eq!((model.threshold, model.max_distance), (Some(0.9), 1.2));
+    assert_eq!(model.state_config.interval.as_millis(), 2500);
     assert_eq!(config.watches().collect::<Vec<_>>(), [("gate", "drive")]);
 }
 

@@ -3,6 +3,7 @@
 use super::{Code, Refusal};
 use crate::engine::features::Block;
 use crate::engine::head::Head;
+use crate::engine::unseen::Unseen;
 use crate::watch::crop::INPUT_SIDE;
 use crate::watch::decision::MAX_STATES;
 use crate::watch::quantise::{MEAN, STD};
@@ -12,8 +13,10 @@ use serde::{Deserialize, Serialize};
 /// for another combination is refused.
 pub const COMPAT: &str = "mobilenetv2-1.0-128-int8/2";
 pub const MAX_PARTS: usize = 16;
-/// Names of features a manifest may require. None exist yet.
-const KNOWN_FEATURES: [&str; 0] = [];
+/// Required by a bundle with an unseen test: a reader that skipped it would publish states of what it never saw.
+pub const UNSEEN: &str = "unseen";
+/// Names of features a manifest may require.
+const KNOWN_FEATURES: [&str; 1] = [UNSEEN];
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,6 +38,9 @@ pub struct Manifest {
     pub input: InputSpec,
     pub head: HeadSpec,
     pub decision: DecisionSpec,
+    /// Absent from a model of too few pictures to tell how far is too far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unseen: Option<UnseenSpec>,
     pub backbone: BackboneSpec,
     pub calibration: Calibration,
     #[serde(rename = "part")]
@@ -74,6 +80,16 @@ pub struct DecisionSpec {
     pub verification: u8,
 }
 
+/// When a crop is farther from the training than a state may be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnseenSpec {
+    /// Distance from the nearest state's mean features above which a crop is unseen.
+    pub limit: f32,
+    /// Share of familiar crops that the limit was set to take for unseen.
+    pub false_alarms: f32,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BackboneSpec {
@@ -85,7 +101,7 @@ pub struct BackboneSpec {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
-    /// Over the hashes of the dataset's pictures and their states.
+    /// Of the dataset part's bytes: every picture's hash and its state.
     pub dataset_sha256: String,
     /// Pictures of each state, in the order of `states`.
     pub pictures: Vec<u32>,
@@ -110,6 +126,10 @@ pub struct Part {
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     Head,
+    /// The means of the unseen test.
+    Unseen,
+    /// The pictures it was trained on, by hash: for the companion, which compares models.
+    Dataset,
     Backbone,
 }
 
@@ -165,7 +185,35 @@ impl Manifest {
         if !(accuracy.is_finite() && ece.is_finite()) {
             return Err("calibration: a number is not finite".into());
         }
+        self.check_unseen()?;
         self.check_parts()
+    }
+
+    fn check_unseen(&self) -> Result<(), String> {
+        let Some(UnseenSpec { limit, false_alarms }) = self.unseen else {
+            return match self.part(Role::Unseen) {
+                Some(_) => Err("unseen: its part is there, its limit is not".into()),
+                None => Ok(()),
+            };
+        };
+        if !(limit.is_finite() && limit > 0.0) {
+            return Err(format!("unseen.limit: {limit} is not above 0"));
+        }
+        if !(0.0..=1.0).contains(&false_alarms) {
+            return Err(format!("unseen.false_alarms: {false_alarms} is not within 0 and 1"));
+        }
+        if !self.head.blocks.contains(&Unseen::BLOCK) {
+            return Err("unseen: measured on the block mid, which the head does not ask for".into());
+        }
+        if !self.requires.iter().any(|name| name == UNSEEN) {
+            return Err(format!("unseen: a reader must know of it, so requires must name {UNSEEN:?}"));
+        }
+        let part = self.part(Role::Unseen).ok_or("no part has the role unseen")?;
+        let want = Unseen::byte_len(self.states.len()) as u64;
+        if part.size != want {
+            return Err(format!("the means have {} bytes, {} states need {want}", part.size, self.states.len()));
+        }
+        Ok(())
     }
 
     fn check_parts(&self) -> Result<(), String> {

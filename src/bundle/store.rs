@@ -71,6 +71,7 @@ pub struct StoredModel {
     pub manifest: Manifest,
     pub key_id: String,
     pub head: Vec<u8>,
+    pub unseen: Option<Vec<u8>>,
     pub backbone: Vec<u8>,
 }
 
@@ -130,8 +131,8 @@ impl Store {
         same(directory.join(MANIFEST), bundle.manifest_bytes)
             && same(directory.join(SIGNATURE), bundle.signature.as_bytes())
             && bundle.manifest.parts.iter().zip(&bundle.parts).all(|(part, bytes)| match part.role {
-                Role::Head => same(directory.join(&part.name), bytes),
                 Role::Backbone => same(self.blob(&part.sha256), bytes),
+                Role::Head | Role::Unseen | Role::Dataset => same(directory.join(&part.name), bytes),
             })
             && read_hashed(&self.blob(&bundle.manifest.backbone.sha256), &bundle.manifest.backbone.sha256)
                 .is_ok()
@@ -151,12 +152,12 @@ impl Store {
                 Code::E20 | Code::E23 | Code::E30 => damaged(&directory, &refusal.why),
                 _ => refusal,
             })?;
-        let head = manifest.part(Role::Head).map(|part| (directory.join(&part.name), &part.sha256));
-        let (head, sha256) = head.ok_or_else(|| damaged(&directory, "no head"))?;
-        let head = read_hashed(&head, sha256)?;
+        let read = |role| manifest.part(role).map(|part| read_hashed(&directory.join(&part.name), &part.sha256));
+        let head = read(Role::Head).ok_or_else(|| damaged(&directory, "no head"))??;
+        let unseen = read(Role::Unseen).transpose()?;
         let sha256 = &manifest.backbone.sha256;
         let backbone = read_hashed(&self.blob(sha256), sha256)?;
-        Ok(Some(StoredModel { id: generations.active, manifest, key_id, head, backbone }))
+        Ok(Some(StoredModel { id: generations.active, manifest, key_id, head, unseen, backbone }))
     }
 
     /// Where a backbone lies, by its hex SHA-256.
@@ -198,8 +199,10 @@ impl Store {
             write_new(&directory.join(SIGNATURE), bundle.signature.as_bytes())?;
             for (part, bytes) in bundle.manifest.parts.iter().zip(&bundle.parts) {
                 match part.role {
-                    Role::Head => write_new(&directory.join(&part.name), bytes)?,
                     Role::Backbone => self.write_blob(&staging, &part.sha256, bytes)?,
+                    Role::Head | Role::Unseen | Role::Dataset => {
+                        write_new(&directory.join(&part.name), bytes)?
+                    }
                 }
             }
             sync_directory(&directory)?;

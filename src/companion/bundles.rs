@@ -22,23 +22,32 @@ pub struct BundleFile<'a> {
     pub trusted_keys: Option<&'a Path>,
 }
 
-/// The verified model of a bundle, and an engine for its backbone.
-pub fn load(file: BundleFile) -> Result<(Model, Engine)> {
+/// A verified bundle, ready to run.
+pub struct Loaded {
+    pub model: Model,
+    /// For its backbone.
+    pub engine: Engine,
+    /// A line for each picture it was trained on: its hash and its state.
+    pub dataset: String,
+}
+
+pub fn load(file: BundleFile) -> Result<Loaded> {
     // The bundle leaves memory before the plan comes in: together they would take twice as much.
-    let (model, other) = with_bundle(file, |bundle| {
+    let (model, dataset, other) = with_bundle(file, |bundle| {
         let head = bundle.part(Role::Head).unwrap_or_default();
-        let model = Model::new(bundle.manifest.clone(), head)?;
+        let model = Model::new(bundle.manifest.clone(), head, bundle.part(Role::Unseen))?;
         let backbone = bundle
             .part(Role::Backbone)
             .ok_or_else(|| Refusal::new(Code::E33, "the bundle carries no backbone"))?;
         let other = !is_shipped(&bundle.manifest.backbone.sha256);
-        Ok((model, other.then(|| backbone.to_vec())))
+        let dataset = String::from_utf8_lossy(bundle.part(Role::Dataset).unwrap_or_default()).into_owned();
+        Ok((model, dataset, other.then(|| backbone.to_vec())))
     })?;
     let engine = match other {
         Some(backbone) => Engine::of_onnx(&backbone)?,
         None => Engine::new(shipped_plan()?),
     };
-    Ok((model, engine))
+    Ok(Loaded { model, engine, dataset })
 }
 
 pub fn inspect(file: BundleFile) -> Result<()> {

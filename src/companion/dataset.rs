@@ -53,6 +53,21 @@ impl Dataset {
     }
 }
 
+/// Every picture below a directory, in order of their paths; hidden folders are left alone.
+pub fn pictures_below(directory: &Path) -> Result<Vec<PathBuf>, UsageError> {
+    let wrong = |error| UsageError(format!("{}: {error}", directory.display()));
+    let mut found = Vec::new();
+    for path in list(directory).map_err(wrong)? {
+        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        if path.is_dir() && !hidden {
+            found.extend(pictures_below(&path)?);
+        } else if is_picture(&path) {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
 /// Whether the name is that of a picture.
 fn is_picture(path: &Path) -> bool {
     let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());

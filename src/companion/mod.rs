@@ -5,29 +5,48 @@
 //! timeline    what state the thing was in, and when
 //! dataset     folders of pictures, one a state
 //! picture     a picture becomes the engine's input, as on the device
-//! embed       pictures become features
-//! logistic    features become a head
-//! train       the recipe: which features, how much regularisation
-//! evaluate    how good it is
+//! augment     a picture's other looks
+//! embed       pictures and their looks become features; cache keeps them
+//! moment      when a picture was taken; light, by day or by night
+//! groups      which pictures count as one, and which are tested together
+//! rows, ridge features become scores
+//! calibrate   scores become probabilities, distances a limit
+//! train       the recipe
+//! evaluate    how good it is; suspects, verdict: what that means and what would help
+//! champion    whether it is better than the one before
+//! report      all of that as a page, or as data
+//! suggest     which pictures to label next
 //! keys, pack  the head becomes a signed bundle
 //! bundles     bundle files: inspect, verify, unpack, deploy
 //! engine      how fast this machine is, and plans
 //! commands    what the user typed
 //! ```
 
+mod augment;
 mod bundles;
+mod cache;
+mod calibrate;
+mod champion;
 pub mod commands;
 mod cut;
 pub mod dataset;
 mod embed;
 mod engine;
 pub mod evaluate;
+mod groups;
 pub mod keys;
-pub mod logistic;
+mod light;
+mod moment;
 pub mod pack;
 pub mod picture;
+mod report;
+mod ridge;
+mod rows;
+mod suggest;
+mod suspects;
 pub mod timeline;
 mod train;
+mod verdict;
 
 use crate::bundle::hex;
 use crate::engine::plan::{self, Plan, PlanError};

@@ -5,6 +5,7 @@ use super::train::{THRESHOLD, Trained, VERIFICATION};
 use crate::bundle::format::{self, Pieces};
 use crate::bundle::manifest::{
     BackboneSpec, COMPAT, Calibration, DecisionSpec, HeadSpec, InputSpec, Manifest, Part, Role,
+    UNSEEN,
 };
 use crate::bundle::sha256_hex;
 use crate::bundle::verify::UNTRUSTED_COMMENT;
@@ -15,19 +16,23 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 const HEAD_NAME: &str = "head.f32";
+const UNSEEN_NAME: &str = "unseen.f32";
+const DATASET_NAME: &str = "dataset.txt";
 const BACKBONE_NAME: &str = "mobilenetv2-128-int8.onnx";
 
 /// The manifest and the parts' bytes of a newly trained model.
 pub fn describe(name: &str, seq: u64, trained: &Trained, backbone: &[u8]) -> (Manifest, Vec<Vec<u8>>) {
     let report = &trained.report;
     let validation = report.cross_validation.as_ref().map(|cv| &cv.evaluation);
-    let parts = [
-        (HEAD_NAME, Role::Head, trained.head.to_bytes()),
-        (BACKBONE_NAME, Role::Backbone, backbone.to_vec()),
-    ];
+    let mut parts = vec![(HEAD_NAME, Role::Head, trained.head.to_bytes())];
+    if let Some((unseen, _)) = &trained.unseen {
+        parts.push((UNSEEN_NAME, Role::Unseen, unseen.to_bytes()));
+    }
+    parts.push((DATASET_NAME, Role::Dataset, trained.dataset.clone().into_bytes()));
+    parts.push((BACKBONE_NAME, Role::Backbone, backbone.to_vec()));
     let manifest = Manifest {
         format: 1,
-        requires: Vec::new(),
+        requires: trained.unseen.iter().map(|_| UNSEEN.to_string()).collect(),
         seq,
         created: jiff::Timestamp::now().round(jiff::Unit::Second).unwrap_or_default().to_string(),
         model: name.into(),
@@ -36,11 +41,12 @@ pub fn describe(name: &str, seq: u64, trained: &Trained, backbone: &[u8]) -> (Ma
         min_ajard: env!("CARGO_PKG_VERSION").into(),
         states: report.states.clone(),
         input: InputSpec::default(),
-        head: HeadSpec { blocks: report.blocks.clone(), temperature: 1.0 },
+        head: HeadSpec { blocks: report.blocks.clone(), temperature: trained.head.temperature() },
         decision: DecisionSpec { threshold: THRESHOLD, verification: VERIFICATION },
+        unseen: report.unseen.clone(),
         backbone: BackboneSpec { sha256: sha256_hex(backbone) },
         calibration: Calibration {
-            dataset_sha256: trained.dataset_sha256.clone(),
+            dataset_sha256: sha256_hex(trained.dataset.as_bytes()),
             pictures: report.pictures.clone(),
             accuracy: validation.map_or(0.0, |v| v.accuracy as f32),
             ece: validation.map_or(1.0, |v| v.ece as f32),

@@ -18,15 +18,20 @@ const MAX_SIDE: u32 = 16_384;
 
 /// The engine's input from a picture's file bytes. `Err` says why it cannot be used.
 pub fn read(bytes: &[u8]) -> Result<Input, String> {
-    let rgb = decode(bytes)?;
+    input(&decode(bytes)?)
+}
+
+/// The engine's input from a picture.
+pub fn input(rgb: &RgbImage) -> Result<Input, String> {
     let mut crop = Box::<CropBuffer>::default();
-    fill(&mut crop, &rgb).ok_or("smaller than 2 x 2 pixels")?;
+    fill(&mut crop, rgb).ok_or("smaller than 2 x 2 pixels")?;
     let mut input = Input::default();
     crop.sample(&mut input);
     Ok(input)
 }
 
-fn decode(bytes: &[u8]) -> Result<RgbImage, String> {
+/// The pixels of a picture's file bytes.
+pub fn decode(bytes: &[u8]) -> Result<RgbImage, String> {
     let mut reader = ImageReader::new(Cursor::new(bytes));
     reader = reader.with_guessed_format().map_err(|error| error.to_string())?;
     if reader.format().is_none() {

@@ -1,41 +1,71 @@
-//! The recipe: spatial features of the int8 backbone and cross-validated logistic regression.
+//! The recipe: spatial features of the int8 backbone, looks, and a cross-validated ridge regression.
+//!
+//! ```text
+//! pictures -> embeddings -> kernels -> folds -> blocks, penalty -> temperature, limit -> head
+//! ```
+//!
+//! Everything that is chosen is chosen on pictures held out by time. docs/training.md has the measurements.
 
+use super::cache::Cache;
+use super::calibrate;
+use super::champion::Comparison;
 use super::dataset::{Dataset, Example};
-use super::embed::{Embedded, Quarantined, embed, progress};
-use super::evaluate::Evaluation;
-use super::logistic::{Fit, Span};
+use super::embed::{Embedded, Quarantined, embed};
+use super::evaluate::{Evaluation, Outcome};
+use super::groups::Groups;
+use super::light;
+use super::moment;
+use super::rows::Rows;
+use super::suspects::{Suspect, suspects};
+use super::verdict::Verdict;
+use crate::bundle::manifest::UnseenSpec;
 use crate::bundle::sha256_hex;
 use crate::engine::Engine;
-use crate::engine::features::{Block, feature_len};
-use crate::engine::head::{Head, softmax};
+use crate::engine::features::Block;
+use crate::engine::head::Head;
+use crate::engine::unseen::Unseen;
 use crate::exit::UsageError;
-use anyhow::{Context, Result, bail};
-use nalgebra::DMatrix;
+use anyhow::{Result, anyhow};
 use serde::Serialize;
-use std::time::Instant;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Instant, SystemTime};
 
-/// Every block there is, in the order the embedding keeps them.
-const BLOCKS: [Block; 3] = Block::ALL;
-/// What may be chosen, the cheapest on the device first.
-const CANDIDATES: [&[Block]; 4] =
-    [&[Block::Mid], &[Block::P3], &[Block::P3, Block::Mid], &[Block::Gap, Block::P3, Block::Mid]];
-/// Regularisation strengths that may be chosen (scikit-learn's `C`).
-const STRENGTHS: [f64; 5] = [1.0, 10.0, 100.0, 1000.0, 10_000.0];
-/// Losses this close are taken for equal: with a handful of pictures the rest is chance, and the
-/// boldest fit of a separable set always wins by a hair.
-const LOSS_MARGIN: f64 = 0.02;
+/// What may be chosen, the cheapest on the device first. All have the block that the unseen test needs.
+const CANDIDATES: [&[Block]; 3] =
+    [&[Block::Mid], &[Block::P3, Block::Mid], &[Block::Gap, Block::P3, Block::Mid]];
+/// Penalties that may be chosen, in units of the features' variance; the first one unless another is better.
+const PENALTIES: [f64; 3] = [0.03, 0.01, 0.1];
+/// What costs more must be better by this share of its squared error, where it makes as many mistakes.
+const MARGIN: f64 = 0.05;
 /// What is taken where a state has too few pictures to cross-validate.
-const FALLBACK: (&[Block], f64) = (&[Block::P3, Block::Mid], 100.0);
-const MAX_FOLDS: usize = 5;
+const FALLBACK: &[Block] = &[Block::P3, Block::Mid];
+const FALLBACK_TEMPERATURE: f32 = 0.25;
 /// Threshold and verification that a new model starts with.
 pub const THRESHOLD: f32 = 0.8;
 pub const VERIFICATION: u8 = 3;
+/// Least side of a crop, in pixels, that shows anything to an engine that looks at 128.
+const MIN_SIDE: u32 = 64;
+
+/// What the user may set.
+pub struct Settings {
+    /// Most pictures of each state.
+    pub per_state: Option<usize>,
+    pub seed: u64,
+    /// Share of familiar pictures that may be taken for unseen, above 0 and below 1.
+    pub false_alarms: f64,
+}
 
 /// A trained head and how it came about.
 pub struct Trained {
     pub head: Head,
-    pub dataset_sha256: String,
+    pub unseen: Option<(Unseen, UnseenSpec)>,
+    /// A line for each picture, as [`dataset_line`] writes it.
+    pub dataset: String,
     pub report: Report,
+    /// Every picture and what was said of it by a head that had not seen it; empty without cross-validation.
+    pub outcomes: Vec<Outcome>,
 }
 
 /// What `--report` writes.
@@ -45,10 +75,24 @@ pub struct Report {
     /// Pictures used, in the order of `states`.
     pub pictures: Vec<u32>,
     pub quarantined: Vec<Quarantined>,
+    /// Pictures of fewer pixels a side than the engine needs to tell much.
+    pub small: Vec<PathBuf>,
+    /// Pictures that are nearly the same as another one of their state, and count with it as one.
+    pub near_duplicates: usize,
+    /// Where the times of the pictures are from.
+    pub times: moment::Source,
     pub blocks: Vec<Block>,
-    pub strength: f64,
+    pub penalty: f64,
+    pub temperature: f32,
+    /// Looks made of each picture.
+    pub looks: usize,
+    pub unseen: Option<UnseenSpec>,
     /// Out of fold; none where a state has too few pictures.
     pub cross_validation: Option<CrossValidation>,
+    pub suspects: Vec<Suspect>,
+    pub verdict: Verdict,
+    /// How it compares with the model that it would replace.
+    pub champion: Option<Comparison>,
     pub seed: u64,
     pub seconds: f64,
 }
@@ -56,47 +100,194 @@ pub struct Report {
 #[derive(Clone, Serialize)]
 pub struct CrossValidation {
     pub folds: usize,
-    /// Mean negative log of the true state's probability, states weighing the same.
-    pub log_loss: f64,
     #[serde(flatten)]
     pub evaluation: Evaluation,
 }
 
-/// Trains on at most `per_state` pictures of each state, picked by `seed`.
-pub fn train(dataset: &Dataset, engine: &Engine, per_state: Option<usize>, seed: u64) -> Result<Trained> {
+/// The training set as the recipe sees it.
+struct Set {
+    rows: Rows,
+    labels: Vec<usize>,
+    states: usize,
+    groups: Groups,
+}
+
+/// What was tried, and the scores it gave to pictures that were held out.
+struct Trial {
+    blocks: &'static [Block],
+    penalty: f64,
+    scores: Vec<Vec<f64>>,
+    /// Mean over the states of the share that is wrong.
+    error: f64,
+    /// Mean over the states of the scores' squared distance from the truth.
+    squares: f64,
+}
+
+pub fn train(dataset: &Dataset, engine: &Engine, cache: &Cache, settings: &Settings) -> Result<Trained> {
     let start = Instant::now();
     let states = dataset.states.len();
-    let examples = match per_state {
-        Some(limit) => pick(dataset, limit, seed),
+    let examples = match settings.per_state {
+        Some(limit) => pick(dataset, limit, settings.seed),
         None => dataset.examples.clone(),
     };
-    let (embedded, quarantined) = embed(engine, &BLOCKS, &examples)?;
+    let looks = Rows::looks(examples.len());
+    let (embedded, quarantined) = embed(engine, cache, &examples, looks, |embedded| embedded)?;
+    let labels: Vec<usize> = embedded.iter().map(|picture| picture.state).collect();
     let mut counts = vec![0u32; states];
-    embedded.iter().for_each(|picture| counts[picture.state] += 1);
+    labels.iter().for_each(|&label| counts[label] += 1);
     if let Some(empty) = counts.iter().position(|&count| count == 0) {
         let why =
             format!("no usable picture of the state {:?}; see the warnings above", dataset.states[empty]);
         return Err(UsageError(why).into());
     }
-    let labels: Vec<usize> = embedded.iter().map(|picture| picture.state).collect();
-    let grams = BLOCKS.map(|block| gram(&embedded, block));
-    let folds = folds(&labels, &counts);
-    let (blocks, strength, cross_validation) = choose(dataset, &grams, &labels, folds.as_deref())?;
-    let span = span(&grams, blocks)?;
-    let everything: Vec<usize> = (0..labels.len()).collect();
-    let fit = span.fit(&everything, &labels, states, strength)?;
-    let head = head(&span, &fit, &embedded, blocks, states)?;
+    let (moments, times) = moments(embedded.iter());
+    let rows = Rows::new(&embedded, looks);
+    let kernel = rows.kernel(FALLBACK);
+    let groups = Groups::new(&kernel, &labels, &moments, rows.spread(&kernel));
+    let set = Set { rows, labels, states, groups };
+
+    let chosen = set.choose()?;
+    let (blocks, penalty) = chosen.as_ref().map_or((FALLBACK, PENALTIES[0]), |trial| (trial.blocks, trial.penalty));
+    let temperature =
+        chosen.as_ref().map_or(FALLBACK_TEMPERATURE, |trial| calibrate::temperature(&set.labels, &trial.scores));
+    let head = set.head(blocks, penalty, temperature)?;
+    let distances = set.distances();
+    let unseen = distances.as_deref().and_then(|distances| set.unseen(distances, settings.false_alarms));
+
+    let outcomes = chosen.as_ref().map_or_else(Vec::new, |trial| {
+        let tones: Vec<_> = embedded.iter().map(|picture| picture.embedding.tones).collect();
+        let lights = light::lights(&tones);
+        let limit = unseen.as_ref().map(|(_, spec)| spec.limit);
+        let outcome = |(i, picture): (usize, &Embedded)| Outcome {
+            path: picture.path.clone(),
+            sha256: picture.sha256.clone(),
+            truth: picture.state,
+            probabilities: calibrate::probabilities(&trial.scores[i], temperature),
+            distance: limit.zip(distances.as_deref()).map(|(limit, distances)| distances[i] as f32 / limit),
+            light: lights[i],
+            moment: moments[i],
+            burst: set.groups.bursts[i],
+        };
+        embedded.iter().enumerate().map(outcome).collect()
+    });
+    let cross_validation = set.groups.folds.as_ref().map(|folds| CrossValidation {
+        folds: folds.iter().max().map_or(0, |last| last + 1),
+        evaluation: Evaluation::new(&dataset.states, THRESHOLD, &outcomes),
+    });
+    let suspects = suspects(&dataset.states, &embedded, &outcomes, THRESHOLD);
+    let small = |picture: &&Embedded| picture.embedding.size.iter().any(|&side| side < MIN_SIDE);
     let report = Report {
+        verdict: Verdict::new(&dataset.states, &counts, &outcomes, &suspects),
         states: dataset.states.clone(),
         pictures: counts,
         quarantined,
+        small: embedded.iter().filter(small).map(|picture| picture.path.clone()).collect(),
+        near_duplicates: set.groups.near_duplicates,
+        times,
         blocks: blocks.to_vec(),
-        strength,
+        penalty,
+        temperature,
+        looks,
+        unseen: unseen.as_ref().map(|(_, spec)| spec.clone()),
         cross_validation,
-        seed,
+        suspects,
+        champion: None,
+        seed: settings.seed,
         seconds: start.elapsed().as_secs_f64(),
     };
-    Ok(Trained { head, dataset_sha256: dataset_sha256(dataset, &embedded), report })
+    let dataset = dataset_lines(dataset, &embedded);
+    Ok(Trained { head, unseen, dataset, report, outcomes })
+}
+
+impl Set {
+    /// The best candidate by cross-validation; `None` where a state has too few pictures.
+    fn choose(&self) -> Result<Option<Trial>> {
+        let Some(folds) = &self.groups.folds else { return Ok(None) };
+        let mut best: Option<Trial> = None;
+        for blocks in CANDIDATES {
+            let trial = self.cross_validate(folds, blocks, PENALTIES[0])?;
+            if best.as_ref().is_none_or(|best| trial.beats(best)) {
+                best = Some(trial);
+            }
+        }
+        for &penalty in &PENALTIES[1..] {
+            let Some(champion) = &best else { break };
+            let trial = self.cross_validate(folds, champion.blocks, penalty)?;
+            if trial.beats(champion) {
+                best = Some(trial);
+            }
+        }
+        Ok(best)
+    }
+
+    fn cross_validate(&self, folds: &[usize], blocks: &'static [Block], penalty: f64) -> Result<Trial> {
+        let scores = self.rows.out_of_fold(&self.labels, &self.groups.weights, self.states, folds, blocks, penalty);
+        let scores = scores.ok_or_else(not_finite)?;
+        let (mut wrong, mut squares) = (vec![0.0; self.states], vec![0.0; self.states]);
+        let mut counts = vec![0.0; self.states];
+        for (&label, scores) in self.labels.iter().zip(&scores) {
+            let best = scores.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
+            wrong[label] += f64::from(u8::from(best.is_none_or(|(best, _)| best != label)));
+            let off = |(state, score): (usize, &f64)| (score - f64::from(u8::from(state == label))).powi(2);
+            squares[label] += scores.iter().enumerate().map(off).sum::<f64>();
+            counts[label] += 1.0;
+        }
+        let mean = |of: &[f64]| of.iter().zip(&counts).map(|(sum, n)| sum / n).sum::<f64>() / self.states as f64;
+        Ok(Trial { blocks, penalty, error: mean(&wrong), squares: mean(&squares), scores })
+    }
+
+    fn head(&self, blocks: &[Block], penalty: f64, temperature: f32) -> Result<Head> {
+        let weights = self.rows.fit(&self.labels, &self.groups.weights, self.states, blocks, penalty);
+        let (weights, bias) = weights.ok_or_else(not_finite)?;
+        Head::new(blocks.to_vec(), temperature, weights, bias).map_err(|why| anyhow!("training failed: {why}"))
+    }
+
+    /// Distance of each picture to the nearest mean of the states, without its fold.
+    fn distances(&self) -> Option<Vec<f64>> {
+        let folds = self.groups.folds.as_ref()?;
+        let count = folds.iter().max()? + 1;
+        let mut distances = vec![0.0; self.labels.len()];
+        for fold in 0..count {
+            let rest = |i: usize| folds[i] != fold;
+            let means = self.rows.means(Unseen::BLOCK, &self.labels, &self.groups.weights, self.states, rest);
+            for i in (0..self.labels.len()).filter(|&i| folds[i] == fold) {
+                distances[i] = self.rows.distance(Unseen::BLOCK, &means, i);
+            }
+        }
+        Some(distances)
+    }
+
+    fn unseen(&self, distances: &[f64], false_alarms: f64) -> Option<(Unseen, UnseenSpec)> {
+        let limit = calibrate::limit(distances, false_alarms)?;
+        let means = self.rows.means(Unseen::BLOCK, &self.labels, &self.groups.weights, self.states, |_| true);
+        let spec = UnseenSpec { limit, false_alarms: false_alarms as f32 };
+        Some((Unseen::new(means, limit).ok()?, spec))
+    }
+}
+
+impl Trial {
+    /// Fewer mistakes, or as many and clearly closer to the truth.
+    fn beats(&self, other: &Trial) -> bool {
+        let equal = (self.error - other.error).abs() < 1e-9;
+        self.error < other.error && !equal || equal && self.squares < (1.0 - MARGIN) * other.squares
+    }
+}
+
+fn not_finite() -> anyhow::Error {
+    anyhow!("training failed: the features are not finite")
+}
+
+/// When each picture was taken, and where that is known from.
+pub fn moments<'a>(
+    embedded: impl Iterator<Item = &'a Embedded> + Clone,
+) -> (Vec<Option<moment::Moment>>, moment::Source) {
+    let name = |picture: &Embedded| picture.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let own = |picture: &Embedded| moment::of_name(&name(picture)).or(picture.embedding.exif);
+    let file = |picture: &Embedded| {
+        let modified = fs::metadata(&picture.path).and_then(|meta| meta.modified()).ok()?;
+        Some(modified.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs() as moment::Moment)
+    };
+    moment::choose(embedded.clone().map(own).collect(), embedded.map(file).collect())
 }
 
 /// At most `limit` pictures of each state: those whose content, hashed with the seed, comes
@@ -104,7 +295,7 @@ pub fn train(dataset: &Dataset, engine: &Engine, per_state: Option<usize>, seed:
 fn pick(dataset: &Dataset, limit: usize, seed: u64) -> Vec<Example> {
     let (mut hashed, mut unreadable) = (Vec::new(), Vec::new());
     for example in &dataset.examples {
-        match std::fs::read(&example.path) {
+        match fs::read(&example.path) {
             Ok(mut bytes) => {
                 bytes.extend(seed.to_le_bytes());
                 hashed.push((example.state, sha256_hex(&bytes), example.clone()));
@@ -114,10 +305,11 @@ fn pick(dataset: &Dataset, limit: usize, seed: u64) -> Vec<Example> {
         }
     }
     hashed.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
-    let mut taken = vec![0; dataset.states.len()];
+    let mut taken: BTreeMap<usize, usize> = BTreeMap::new();
     hashed.retain(|(state, ..)| {
-        taken[*state] += 1;
-        taken[*state] <= limit
+        let taken = taken.entry(*state).or_default();
+        *taken += 1;
+        *taken <= limit
     });
     let picked = hashed.into_iter().map(|(.., example)| example);
     let mut picked: Vec<Example> = picked.chain(unreadable).collect();
@@ -125,130 +317,15 @@ fn pick(dataset: &Dataset, limit: usize, seed: u64) -> Vec<Example> {
     picked
 }
 
-/// Inner products of one block's features over all pairs of pictures.
-fn gram(embedded: &[Embedded], block: Block) -> DMatrix<f64> {
-    let before = BLOCKS.iter().take_while(|&&other| other != block);
-    let from: usize = before.map(|other| other.values()).sum();
-    let features = |picture: &Embedded| picture.features[from..from + block.values()].to_vec();
-    let columns: Vec<f32> = embedded.iter().flat_map(features).collect();
-    let columns = DMatrix::from_vec(block.values(), embedded.len(), columns);
-    columns.tr_mul(&columns).map(f64::from)
+/// What a bundle remembers of a picture it was trained on: its hash and its state.
+pub fn dataset_line(sha256: &str, state: &str) -> String {
+    format!("{sha256} {state}\n")
 }
 
-/// The sum of its blocks' inner products is that of a set of blocks.
-fn span(grams: &[DMatrix<f64>; 3], blocks: &[Block]) -> Result<Span> {
-    let pairs = BLOCKS.iter().zip(grams).filter(|(block, _)| blocks.contains(block));
-    let sum = pairs.map(|(_, gram)| gram.clone()).reduce(|a, b| a + b);
-    sum.as_ref().and_then(Span::new).context("the features are not finite")
-}
-
-/// The fold of each example: every state is cut into runs of neighbours by name, so that pictures
-/// of one moment stay together. `None` if a state has fewer than two pictures.
-fn folds(labels: &[usize], counts: &[u32]) -> Option<Vec<usize>> {
-    let smallest = *counts.iter().min()? as usize;
-    let count = smallest.min(MAX_FOLDS);
-    if count < 2 {
-        return None;
-    }
-    let mut seen = vec![0; counts.len()];
-    let fold = |&label: &usize| {
-        let fold = seen[label] * count / counts[label] as usize;
-        seen[label] += 1;
-        fold
-    };
-    Some(labels.iter().map(fold).collect())
-}
-
-/// The first candidate, from cheap to costly and from tame to bold, whose out-of-fold loss is as good
-/// as the least.
-fn choose(
-    dataset: &Dataset,
-    grams: &[DMatrix<f64>; 3],
-    labels: &[usize],
-    folds: Option<&[usize]>,
-) -> Result<(&'static [Block], f64, Option<CrossValidation>)> {
-    let Some(folds) = folds else { return Ok((FALLBACK.0, FALLBACK.1, None)) };
-    let mut tried: Vec<(&'static [Block], f64, CrossValidation)> = Vec::new();
-    let bar = progress((CANDIDATES.len() * STRENGTHS.len()) as u64, "training");
-    for blocks in CANDIDATES {
-        let span = span(grams, blocks)?;
-        for strength in STRENGTHS {
-            tried.push((blocks, strength, cross_validate(dataset, &span, labels, folds, strength)?));
-            bar.inc(1);
-        }
-    }
-    bar.finish_and_clear();
-    let least = tried.iter().map(|(.., cv)| cv.log_loss).fold(f64::INFINITY, f64::min);
-    let mut good = tried.into_iter().filter(|(.., cv)| cv.log_loss <= least + LOSS_MARGIN);
-    let (blocks, strength, validation) = good.next().context("the loss is not finite")?;
-    Ok((blocks, strength, Some(validation)))
-}
-
-fn cross_validate(
-    dataset: &Dataset,
-    span: &Span,
-    labels: &[usize],
-    folds: &[usize],
-    strength: f64,
-) -> Result<CrossValidation> {
-    let states = dataset.states.len();
-    let count = folds.iter().max().map_or(0, |last| last + 1);
-    let mut results = Vec::new();
-    for fold in 0..count {
-        let (held_out, rest): (Vec<usize>, Vec<usize>) = (0..labels.len()).partition(|&i| folds[i] == fold);
-        let fit = span.fit(&rest, labels, states, strength)?;
-        for i in held_out {
-            let mut probabilities = span.scores(&fit, i);
-            softmax(&mut probabilities);
-            results.push((labels[i], probabilities));
-        }
-    }
-    let mut loss = vec![(0.0, 0usize); states];
-    for (truth, probabilities) in &results {
-        loss[*truth].0 -= f64::from(probabilities[*truth].max(1e-7)).ln();
-        loss[*truth].1 += 1;
-    }
-    let log_loss = loss.iter().map(|(sum, n)| sum / *n as f64).sum::<f64>() / states as f64;
-    let evaluation = Evaluation::new(&dataset.states, THRESHOLD, &results);
-    Ok(CrossValidation { folds: count, log_loss, evaluation })
-}
-
-/// The weights on the features themselves.
-fn head(span: &Span, fit: &Fit, embedded: &[Embedded], blocks: &[Block], states: usize) -> Result<Head> {
-    let coefficients = span.coefficients(fit).context("the weights cannot be solved for")?;
-    let length = feature_len(blocks);
-    let mut weights = vec![0.0f64; states * length];
-    for (i, picture) in embedded.iter().enumerate() {
-        for state in 0..states {
-            let coefficient = coefficients[(i, state)];
-            let row = &mut weights[state * length..][..length];
-            let mut at = 0;
-            let mut from = 0;
-            for block in BLOCKS {
-                if blocks.contains(&block) {
-                    let features = &picture.features[from..from + block.values()];
-                    let part = &mut row[at..at + block.values()];
-                    part.iter_mut().zip(features).for_each(|(w, &x)| *w += coefficient * f64::from(x));
-                    at += block.values();
-                }
-                from += block.values();
-            }
-        }
-    }
-    let weights = weights.into_iter().map(|w| w as f32).collect();
-    let bias = fit.bias.iter().map(|&b| b as f32).collect();
-    match Head::new(blocks.to_vec(), 1.0, weights, bias) {
-        Ok(head) => Ok(head),
-        Err(why) => bail!("training failed: {why}"),
-    }
-}
-
-/// Over the pictures' hashes and states, independent of names and order.
-fn dataset_sha256(dataset: &Dataset, embedded: &[Embedded]) -> String {
-    let mut lines: Vec<String> = embedded
-        .iter()
-        .map(|picture| format!("{} {}\n", picture.sha256, dataset.states[picture.state]))
-        .collect();
+/// One line for each picture, in an order that does not depend on names.
+fn dataset_lines(dataset: &Dataset, embedded: &[Embedded]) -> String {
+    let line = |picture: &Embedded| dataset_line(&picture.sha256, &dataset.states[picture.state]);
+    let mut lines: Vec<String> = embedded.iter().map(line).collect();
     lines.sort();
-    sha256_hex(lines.concat().as_bytes())
+    lines.concat()
 }

@@ -35,6 +35,8 @@ pub struct Attempt<'a> {
     pub reason: Reason,
     /// In the order of `states`.
     pub probabilities: &'a Probabilities,
+    /// From what the training saw; above the watch's `max_distance` it votes for `unknown`.
+    pub distance: Option<f32>,
     pub states: &'a [String],
     /// The state it votes for, or `unknown`.
     pub vote: &'a str,

@@ -5,7 +5,7 @@ use crate::bundle::store::Store;
 use crate::bundle::verify::TrustedKey;
 use crate::engine::{Engine, EngineError};
 use crate::model::Model;
-use crate::watch::decision::Probabilities;
+use crate::watch::decision::Classification;
 use crate::watch::input::Input;
 use std::collections::BTreeMap;
 
@@ -47,10 +47,10 @@ impl Models {
     }
 
     /// Classifies a crop by the model of this name; `None` if it is not there.
-    pub fn classify(&mut self, name: &str, input: &Input) -> Option<Result<Probabilities, EngineError>> {
+    pub fn classify(&mut self, name: &str, input: &Input) -> Option<Result<Classification, EngineError>> {
         let Loaded { model, engine, .. } = self.by_name.get(name)?.as_ref().ok()?;
         let run = self.engines[*engine].run(input, model.blocks());
-        Some(run.map(|features| model.probabilities(&features)))
+        Some(run.map(|features| model.classify(&features)))
     }
 
     pub fn get(&self, name: &str) -> Option<&Loaded> {
@@ -61,6 +61,6 @@ impl Models {
 fn load_one(name: &str, store: &Store, keys: &[TrustedKey]) -> Result<(Model, String, Vec<u8>), String> {
     let stored = store.load(name, keys).map_err(|refusal| refusal.to_string())?;
     let stored = stored.ok_or("no bundle is installed; to install one: ajar deploy --store DIR FILE")?;
-    let model = Model::new(stored.manifest, &stored.head).map_err(|refusal| refusal.to_string())?;
+    let model = Model::new(stored.manifest, &stored.head, stored.unseen.as_deref()).map_err(|refusal| refusal.to_string())?;
     Ok((model, stored.id, stored.backbone))
 }

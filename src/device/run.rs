@@ -9,7 +9,7 @@ use super::notify::Watchdog;
 use super::report::{NO_MODEL, Report, STARTING, now as wall_clock, state_name};
 use crate::config::Config;
 use crate::watch::Watch;
-use crate::watch::decision::{Change, DecisionSettings, Probabilities};
+use crate::watch::decision::{Change, Classification, DecisionSettings};
 use crate::watch::gate::{GateSettings, Reason};
 use crate::watch::input::Input;
 use embassy_time::{Duration, Instant};
@@ -61,6 +61,7 @@ fn runner(config: &Config, models: &Models, model: &str, camera: &str, now: Inst
     let gate = GateSettings { motion: state.motion, interval: state.interval };
     let decision = DecisionSettings {
         threshold: settings.threshold.unwrap_or(manifest.decision.threshold),
+        max_distance: settings.max_distance,
         verification: manifest.decision.verification,
         stale_after: STALE_AFTER,
     };
@@ -113,7 +114,7 @@ impl Loop {
         while !stop.load(Ordering::Relaxed) {
             self.mailbox.wait(TICK);
             let classify = |model: &str, input: &Input| match models.classify(model, input)? {
-                Ok(probabilities) => Some(probabilities),
+                Ok(classification) => Some(classification),
                 Err(error) => {
                     log::error!("{model}: {error}");
                     None
@@ -129,7 +130,7 @@ impl Loop {
     pub fn pass(
         &mut self,
         clock: impl Fn() -> Instant,
-        mut classify: impl FnMut(&str, &Input) -> Option<Probabilities>,
+        mut classify: impl FnMut(&str, &Input) -> Option<Classification>,
     ) {
         for index in 0..self.runners.len() {
             let now = clock();
@@ -143,9 +144,9 @@ impl Loop {
             });
             let mut change = None;
             if let Some(reason) = asked.flatten()
-                && let Some(probabilities) = classify(&runner.report.model, input)
+                && let Some(classification) = classify(&runner.report.model, input)
             {
-                change = runner.conclude(now, clock(), reason, &probabilities, &self.outputs.events);
+                change = runner.conclude(now, clock(), reason, &classification, &self.outputs.events);
             }
             let change = change.or_else(|| runner.watch.as_mut()?.pass(clock()));
             if let Some(change) = change {
@@ -177,10 +178,10 @@ impl Runner {
         looked: Instant,
         now: Instant,
         reason: Reason,
-        probabilities: &Probabilities,
+        classification: &Classification,
         events: &Events,
     ) -> Option<Change> {
-        let (vote, change) = self.watch.as_mut()?.conclude(now, probabilities);
+        let (vote, change) = self.watch.as_mut()?.conclude(now, classification);
         let vote_name = state_name(vote.verdict, &self.states);
         let took_us = now.saturating_duration_since(looked).as_micros();
         log::debug!(
@@ -197,7 +198,8 @@ impl Runner {
             model: &self.report.model,
             camera: &self.report.camera,
             reason,
-            probabilities,
+            probabilities: &classification.probabilities,
+            distance: classification.distance,
             states: &self.states,
             vote: vote_name,
             agreeing: vote.agreeing.min(self.needed),

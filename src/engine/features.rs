@@ -48,7 +48,7 @@ impl Block {
     }
 
     /// Where it lies among the values of all blocks.
-    const fn range(self) -> Range<usize> {
+    pub const fn range(self) -> Range<usize> {
         let start = match self {
             Block::Gap => 0,
             Block::P3 => Block::Gap.values(),
@@ -110,7 +110,8 @@ pub struct Features<'a> {
 
 impl<'a> Features<'a> {
     /// `all`: [`ALL_VALUES`] values, of which those of `asked` are of this run.
-    pub(super) fn new(all: &'a [f32], asked: &'a [Block]) -> Features<'a> {
+    pub fn new(all: &'a [f32], asked: &'a [Block]) -> Features<'a> {
+        debug_assert_eq!(all.len(), ALL_VALUES);
         Features { all, asked }
     }
 

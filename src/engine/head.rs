@@ -1,4 +1,4 @@
-//! The head: multinomial logistic regression on features, with a temperature.
+//! The head: linear scores of the features, made probabilities by a softmax with a temperature.
 
 use super::features::{Block, Features, dot, feature_len};
 use crate::watch::decision::{MAX_STATES, Probabilities};
@@ -66,24 +66,28 @@ impl Head {
         &self.blocks
     }
 
+    pub fn temperature(&self) -> f32 {
+        self.temperature
+    }
+
+    /// States x features, row by row.
+    pub fn weights(&self) -> &[f32] {
+        &self.weights
+    }
+
+    /// One a state.
+    pub fn bias(&self) -> &[f32] {
+        &self.bias
+    }
+
     /// Softmax of the scores over the temperature. Its blocks must be among those of the run.
     pub fn probabilities(&self, features: &Features) -> Probabilities {
-        self.probabilities_of(|block, _| features.block(block))
-    }
-
-    /// The same of features that were gathered before: [`feature_len`] values of its blocks.
-    pub fn probabilities_of_gathered(&self, features: &[f32]) -> Probabilities {
-        self.probabilities_of(|block, start| &features[start..][..block.values()])
-    }
-
-    /// `values`: of a block, and of where it starts among the head's blocks.
-    fn probabilities_of<'a>(&self, values: impl Fn(Block, usize) -> &'a [f32]) -> Probabilities {
         let rows = self.weights.chunks_exact(feature_len(&self.blocks)).zip(&self.bias);
         let mut scores: Probabilities = rows
             .map(|(row, bias)| {
                 let (mut score, mut start) = (*bias, 0);
                 for &block in &self.blocks {
-                    score += dot(&row[start..][..block.values()], values(block, start));
+                    score += dot(&row[start..][..block.values()], features.block(block));
                     start += block.values();
                 }
                 score / self.temperature
@@ -108,6 +112,7 @@ pub fn softmax(scores: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::features::ALL_VALUES;
 
     fn head() -> Head {
         let features = feature_len(&[Block::Mid]);
@@ -119,9 +124,9 @@ mod tests {
 
     #[test]
     fn probabilities_are_the_softmax_over_the_temperature() {
-        let mut features = vec![0.0; feature_len(&[Block::Mid])];
-        features[0] = 1.0;
-        let p = head().probabilities_of_gathered(&features);
+        let mut all = vec![0.0; ALL_VALUES];
+        all[Block::Mid.range().start] = 1.0;
+        let p = head().probabilities(&Features::new(&all, &[Block::Mid]));
         // Scores 3.5 and -1.5, over 2: the difference is 2.5.
         assert!((p[0] - 1.0 / (1.0 + (-2.5f32).exp())).abs() < 1e-6);
         assert!((p.iter().sum::<f32>() - 1.0).abs() < 1e-6);

@@ -18,6 +18,7 @@ pub mod head;
 pub mod kernels;
 pub mod layout;
 pub mod plan;
+pub mod unseen;
 
 #[cfg(feature = "common")]
 mod lower;

@@ -1,9 +1,9 @@
 //! The decision: from attempts to a published state.
 //!
 //! A state is published after `verification` attempts in a row that agree on it, each at or above
-//! the threshold. An attempt below the threshold counts as `ambiguous`, which is verified the same
-//! way and published as `unknown`: it breaks every other row. Without frames the state goes
-//! stale.
+//! the threshold. An attempt below the threshold counts as `ambiguous`, one that is farther from the
+//! training than the largest distance as `unseen`; both are verified the same way and published as
+//! `unknown`: they break every other row. Without frames the state goes stale.
 
 use embassy_time::{Duration, Instant};
 
@@ -13,6 +13,14 @@ pub const MAX_STATES: usize = 16;
 /// The probability of each state, in the model's order; they add up to 1.
 pub type Probabilities = heapless::Vec<f32, MAX_STATES>;
 
+/// What a model says of one crop.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Classification {
+    pub probabilities: Probabilities,
+    /// How far it is from what the training saw, 1 being the model's own limit; `None` if the model does not tell.
+    pub distance: Option<f32>,
+}
+
 /// Why a watch will not say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unknown {
@@ -20,6 +28,8 @@ pub enum Unknown {
     Starting,
     /// The attempts stay below the threshold.
     Ambiguous,
+    /// The attempts are of something that the training never saw.
+    Unseen,
     /// No usable frame for too long.
     Stale,
 }
@@ -29,6 +39,7 @@ impl Unknown {
         match self {
             Unknown::Starting => "starting",
             Unknown::Ambiguous => "ambiguous",
+            Unknown::Unseen => "unseen",
             Unknown::Stale => "stale",
         }
     }
@@ -45,10 +56,38 @@ pub enum Verdict {
 pub struct DecisionSettings {
     /// Least probability that counts for a state, 0..=1.
     pub threshold: f32,
+    /// Largest distance from the training that counts for a state; 1 is the model's own limit.
+    pub max_distance: f32,
     /// Agreeing attempts in a row before a verdict is published, at least 1.
     pub verification: u8,
     /// Time without a usable frame after which the state is `unknown`.
     pub stale_after: Duration,
+}
+
+impl DecisionSettings {
+    /// What one attempt alone would say, and the largest probability; 0 if a number is not finite.
+    pub fn judge(&self, classification: &Classification) -> (Verdict, f32) {
+        let Classification { probabilities, distance } = classification;
+        let distance = distance.unwrap_or(0.0);
+        if probabilities.is_empty() || !probabilities.iter().all(|p| p.is_finite()) || distance.is_nan() {
+            return (Verdict::Unknown(Unknown::Ambiguous), 0.0);
+        }
+        let mut best = 0;
+        for (state, &probability) in probabilities.iter().enumerate() {
+            if probability > probabilities[best] {
+                best = state;
+            }
+        }
+        let probability = probabilities[best];
+        let verdict = if distance > self.max_distance {
+            Verdict::Unknown(Unknown::Unseen)
+        } else if probability < self.threshold {
+            Verdict::Unknown(Unknown::Ambiguous)
+        } else {
+            Verdict::State(best as u8)
+        };
+        (verdict, probability)
+    }
 }
 
 /// What one attempt meant.
@@ -113,8 +152,8 @@ impl Decision {
     }
 
     /// Counts one attempt.
-    pub fn attempt(&mut self, now: Instant, probabilities: &Probabilities) -> (Vote, Option<Change>) {
-        let (verdict, probability) = self.judge(probabilities);
+    pub fn attempt(&mut self, now: Instant, classification: &Classification) -> (Vote, Option<Change>) {
+        let (verdict, probability) = self.settings.judge(classification);
         if self.candidate == Some(verdict) {
             self.agreeing = self.agreeing.saturating_add(1);
         } else {
@@ -138,25 +177,6 @@ impl Decision {
         Some(self.publish(now, stale, 0.0))
     }
 
-    fn judge(&self, probabilities: &Probabilities) -> (Verdict, f32) {
-        let ambiguous = Verdict::Unknown(Unknown::Ambiguous);
-        if probabilities.is_empty() || !probabilities.iter().all(|p| p.is_finite()) {
-            return (ambiguous, 0.0);
-        }
-        let mut best = 0;
-        for (state, &probability) in probabilities.iter().enumerate() {
-            if probability > probabilities[best] {
-                best = state;
-            }
-        }
-        let probability = probabilities[best];
-        if probability >= self.settings.threshold {
-            (Verdict::State(best as u8), probability)
-        } else {
-            (ambiguous, probability)
-        }
-    }
-
     fn publish(&mut self, now: Instant, to: Verdict, probability: f32) -> Change {
         let from = core::mem::replace(&mut self.published, to);
         self.sequence += 1;
@@ -168,16 +188,25 @@ impl Decision {
 mod tests {
     use super::*;
 
-    const SETTINGS: DecisionSettings =
-        DecisionSettings { threshold: 0.8, verification: 3, stale_after: Duration::from_secs(15) };
+    const SETTINGS: DecisionSettings = DecisionSettings {
+        threshold: 0.8,
+        max_distance: 1.0,
+        verification: 3,
+        stale_after: Duration::from_secs(15),
+    };
 
     fn at(seconds: u64) -> Instant {
         Instant::from_secs(1000 + seconds)
     }
 
     /// Probability of state 0 and the rest to state 1.
-    fn p(first: f32) -> Probabilities {
-        Probabilities::from_slice(&[first, 1.0 - first]).unwrap()
+    fn p(first: f32) -> Classification {
+        far(first, 0.5)
+    }
+
+    fn far(first: f32, distance: f32) -> Classification {
+        let probabilities = Probabilities::from_slice(&[first, 1.0 - first]).unwrap();
+        Classification { probabilities, distance: Some(distance) }
     }
 
     /// Feeds one attempt a second; lists (second, verdict) of the changes.
@@ -216,6 +245,23 @@ mod tests {
         // What is not a number is no evidence.
         assert_eq!(run(&[f32::NAN, f32::NAN, f32::NAN]), [(2, AMBIGUOUS)]);
         assert_eq!(run(&[0.9, f32::INFINITY, 0.9, 0.9]), []);
+    }
+
+    #[test]
+    fn what_was_never_seen_counts_for_no_state() {
+        let judge = |settings: DecisionSettings, of| settings.judge(&of).0;
+        let unseen = Verdict::Unknown(Unknown::Unseen);
+        assert_eq!(judge(SETTINGS, far(0.9, 1.0)), OPEN);
+        assert_eq!(judge(SETTINGS, far(0.9, 1.01)), unseen);
+        // Whatever the probabilities: the distance says that they mean nothing.
+        assert_eq!(judge(SETTINGS, far(0.5, 1.01)), unseen);
+        assert_eq!(judge(SETTINGS, far(0.9, f32::NAN)), AMBIGUOUS);
+        assert_eq!(judge(DecisionSettings { max_distance: 1.5, ..SETTINGS }, far(0.9, 1.4)), OPEN);
+        let unmeasured = Classification { distance: None, ..p(0.9) };
+        assert_eq!(judge(SETTINGS, unmeasured), OPEN);
+        let mut decision = Decision::new(SETTINGS, at(0));
+        let changes = (0..3).filter_map(|second| decision.attempt(at(second), &far(0.9, 2.0)).1);
+        assert_eq!(changes.map(|change| change.to).collect::<Vec<_>>(), [unseen]);
     }
 
     #[test]

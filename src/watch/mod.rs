@@ -6,7 +6,7 @@
 //!
 //! The centre of the product. Plain data, time passed in, sizes fixed by the constants of each
 //! file. The engine is the caller's: between [`Watch::see`], which says whether to look, and
-//! [`Watch::conclude`], which takes the probabilities.
+//! [`Watch::conclude`], which takes what the model said.
 
 mod colour;
 pub mod crop;
@@ -21,7 +21,7 @@ mod resize;
 mod shrink;
 
 use crop::CropBuffer;
-use decision::{Change, Decision, DecisionSettings, Probabilities, Vote};
+use decision::{Change, Classification, Decision, DecisionSettings, Vote};
 use embassy_time::Instant;
 use gate::{Gate, GateSettings, Reason};
 use motion::Motion;
@@ -45,9 +45,9 @@ impl Watch {
         self.gate.ask(now, moving, self.decision.pending())
     }
 
-    /// Takes in the probabilities of the crop it asked for.
-    pub fn conclude(&mut self, now: Instant, probabilities: &Probabilities) -> (Vote, Option<Change>) {
-        self.decision.attempt(now, probabilities)
+    /// Takes in what the model said of the crop it asked for.
+    pub fn conclude(&mut self, now: Instant, classification: &Classification) -> (Vote, Option<Change>) {
+        self.decision.attempt(now, classification)
     }
 
     /// To be called on every pass of the loop, frame or no frame: staleness is decided here.

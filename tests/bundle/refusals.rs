@@ -3,7 +3,9 @@
 use crate::cli::{Sandbox, need};
 use crate::fixture::{Fixture, bundle, fixture};
 use ajar::bundle::Code::{self, *};
+use ajar::bundle::manifest::{Role, UnseenSpec};
 use ajar::bundle::sha256_hex;
+use ajar::engine::features::Block;
 use std::fs::{self, File};
 use std::time::{Duration, Instant};
 
@@ -183,7 +185,7 @@ fn manifests(fixture: &Fixture) -> Vec<Case> {
     let lied = fixture.sign(text, "ajar seq=1 model=gate manifest=0");
     let not_text = [&text[..], b"\n# \xFF\n"].concat();
     let padded = fixture.signed(text, &[&fixture.body()[..], b"more"].concat(), &fixture.manifest);
-    let short = fixture.signed(text, &fixture.parts[0], &fixture.manifest);
+    let short = fixture.signed(text, &fixture.parts[..3].concat(), &fixture.manifest);
     let half = fixture.manifest.parts[0].size / 2;
     vec![
         case(
@@ -208,7 +210,7 @@ fn manifests(fixture: &Fixture) -> Vec<Case> {
             "an unknown feature",
             E30,
             "requires the feature \"teleport\"",
-            replaced("requires = []", "requires = [\"teleport\"]"),
+            replaced("requires = [\"unseen\"]", "requires = [\"unseen\", \"teleport\"]"),
         ),
         case(
             "a missing field",
@@ -333,6 +335,43 @@ fn manifests(fixture: &Fixture) -> Vec<Case> {
             "part[0]: sha256: want 64 lower-case hex digits",
             fixture.changed(|m| m.parts[0].sha256 = m.parts[0].sha256.to_uppercase()),
         ),
+        case(
+            "an unseen test that readers need not know",
+            E30,
+            "requires must name \"unseen\"",
+            fixture.changed(|m| m.requires.clear()),
+        ),
+        case(
+            "an unseen test without its means",
+            E30,
+            "no part has the role unseen",
+            fixture.changed(|m| m.parts.retain(|part| part.role != Role::Unseen)),
+        ),
+        case(
+            "an unseen test without its limit",
+            E30,
+            "unseen: its part is there, its limit is not",
+            fixture.changed(|m| m.unseen = None),
+        ),
+        case(
+            "an unseen test on a block that is not there",
+            E30,
+            "measured on the block mid",
+            fixture.changed(|m| m.head.blocks = vec![Block::P3]),
+        ),
+        case("means of another size", E30, "the means have ", fixture.changed(|m| m.parts[1].size = half)),
+        case(
+            "a limit of nothing",
+            E30,
+            "unseen.limit: 0 is not above 0",
+            fixture.changed(|m| m.unseen = Some(UnseenSpec { limit: 0.0, false_alarms: 0.01 })),
+        ),
+        case(
+            "more false alarms than pictures",
+            E30,
+            "unseen.false_alarms: 1.5 is not within 0 and 1",
+            fixture.changed(|m| m.unseen = Some(UnseenSpec { limit: 1.0, false_alarms: 1.5 })),
+        ),
         case("a body longer than its parts", E11, "4 bytes after the last part", padded),
         case(
             "a body shorter than its parts",
@@ -344,7 +383,7 @@ fn manifests(fixture: &Fixture) -> Vec<Case> {
             "a part of astronomic size",
             E11,
             "the body is too short",
-            fixture.changed(|m| m.parts[1].size = i64::MAX as u64),
+            fixture.changed(|m| m.parts[3].size = i64::MAX as u64),
         ),
     ]
 }
@@ -419,7 +458,7 @@ fn weights_that_are_no_numbers_are_refused_before_use() {
     let text = toml::to_string(&manifest).expect("TOML");
     sandbox.write(
         "nan.ajb",
-        fixture.signed(text.as_bytes(), &[&head[..], &fixture.parts[1]].concat(), &manifest),
+        fixture.signed(text.as_bytes(), &[head, fixture.parts[1..].concat()].concat(), &manifest),
     );
     sandbox.write("x.png", "");
     sandbox

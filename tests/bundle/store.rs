@@ -2,6 +2,7 @@
 
 use crate::cli::{Output, Sandbox};
 use crate::fixture::fixture;
+use ajar::bundle::manifest::Role;
 use ajar::bundle::store::Store;
 use ajar::bundle::{Code, Refusal};
 use std::collections::BTreeMap;
@@ -85,7 +86,9 @@ fn what_is_stored_is_complete_and_nobody_writes_it_again() {
     let stored = Store::new(sandbox.path("store")).load("gate", &fixture().keys).expect("a sound store");
     let stored = stored.expect("a model");
     assert_eq!((&stored.manifest, &stored.key_id), (&fixture().manifest, &fixture().keys[0].id));
-    assert_eq!((&stored.head, &stored.backbone), (&fixture().parts[0], &fixture().parts[1]));
+    let part = |role| fixture().part(role).to_vec();
+    assert_eq!((stored.head, stored.backbone), (part(Role::Head), part(Role::Backbone)));
+    assert_eq!(stored.unseen, Some(part(Role::Unseen)));
     assert!(!sandbox.path("store/staging").exists());
     for path in snapshot(&active(&sandbox)).into_keys().chain([sandbox.path("store/state")]) {
         let mode = path.metadata().expect("a file").permissions().mode() & 0o777;

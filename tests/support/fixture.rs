@@ -4,7 +4,7 @@
 use crate::cli::Sandbox;
 use crate::pictures;
 use ajar::bundle::format::{Pieces, join};
-use ajar::bundle::manifest::Manifest;
+use ajar::bundle::manifest::{Manifest, Role};
 use ajar::bundle::verify::{TrustedKey, UNTRUSTED_COMMENT, trusted_keys, verify};
 use ajar::bundle::{Refusal, sha256_hex};
 use ajar::companion::{keys, pack};
@@ -87,8 +87,8 @@ impl Fixture {
     /// The bundle without its backbone: for a store that has it.
     pub fn head_only(&self, seq: u64) -> Vec<u8> {
         let mut manifest = Manifest { seq, ..self.manifest.clone() };
-        manifest.parts.truncate(1);
-        pack::sign(&manifest, &self.parts[..1], &self.secret).expect("a bundle")
+        assert_eq!(manifest.parts.pop().map(|part| part.role), Some(Role::Backbone));
+        pack::sign(&manifest, &self.parts[..manifest.parts.len()], &self.secret).expect("a bundle")
     }
 
     /// The bundle with its manifest changed by `change`, signed, however wrong that is.
@@ -104,6 +104,12 @@ impl Fixture {
         let text = String::from_utf8(self.manifest_bytes.clone()).expect("text");
         assert_eq!(text.matches(from).count(), 1, "{from:?} in the manifest");
         self.signed(text.replace(from, to).as_bytes(), &self.body(), &self.manifest)
+    }
+
+    /// The bytes of the part with this role.
+    pub fn part(&self, role: Role) -> &[u8] {
+        let at = self.manifest.parts.iter().position(|part| part.role == role).expect("a part of this role");
+        &self.parts[at]
     }
 
     /// These bytes as manifest and body, with the trusted comment that belongs to them.

@@ -1,0 +1,158 @@
+//! `ajar train`: from folders of pictures to a signed bundle.
+
+use crate::bundle::manifest::check_model_name;
+use crate::companion::bundles::{self, BundleFile};
+use crate::companion::cache::Cache;
+use crate::companion::champion::{Comparison, compare};
+use crate::companion::dataset::Dataset;
+use crate::companion::train::{Settings, Trained, train};
+use crate::companion::{BACKBONE, keys, pack, report, shipped_plan};
+use crate::engine::Engine;
+use crate::exit::{Kept, UsageError};
+use anyhow::Result;
+use clap::Args;
+use std::io::{Write, stdout};
+use std::path::{Path, PathBuf};
+
+#[derive(Args)]
+pub struct TrainArgs {
+    /// Name of the model, as in [classification.custom.NAME]
+    #[arg(long)]
+    name: String,
+    /// Directory with one folder of pictures for each state
+    #[arg(long, value_name = "DIR")]
+    dataset: PathBuf,
+    /// Secret key that signs the bundle: ajar.key, or the directory it is in
+    #[arg(long)]
+    key: PathBuf,
+    /// The bundle to write; a better model that is there already stays
+    #[arg(long, value_name = "FILE.ajb")]
+    out: PathBuf,
+    /// Replace what is at --out even if it is better, or no bundle
+    #[arg(long)]
+    replace: bool,
+    /// Use at most this many pictures of each state
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    per_state: Option<u32>,
+    /// Picks the pictures where there are more than --per-state
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    seed: u64,
+    /// Share of familiar pictures that may be taken for unseen
+    #[arg(long, value_name = "SHARE", default_value_t = 0.01, value_parser = parse_share)]
+    false_alarms: f64,
+    /// Write what the training found: a page for FILE.html, data for FILE.json; may be given twice
+    #[arg(long, value_name = "FILE")]
+    report: Vec<PathBuf>,
+}
+
+fn parse_share(text: &str) -> Result<f64, String> {
+    let share: f64 = text.parse().map_err(|_| "want a number")?;
+    if share > 0.0 && share < 0.5 { Ok(share) } else { Err("want a share above 0 and below 0.5".into()) }
+}
+
+pub fn run(args: &TrainArgs) -> Result<()> {
+    check_model_name(&args.name).map_err(|why| UsageError(format!("--name {why}")))?;
+    // Everything the user could have got wrong, before the work.
+    for file in std::iter::once(&args.out).chain(&args.report) {
+        check_place(file)?;
+    }
+    for file in &args.report {
+        report::kind(file)?;
+    }
+    let key = keys::load_secret(&args.key)?;
+    let champion = champion(args)?;
+    let dataset = Dataset::open(&args.dataset)?;
+    let engine = Engine::new(shipped_plan()?);
+    let cache = Cache::open(&crate::bundle::sha256_hex(BACKBONE));
+    let settings = Settings {
+        per_state: args.per_state.map(|n| n as usize),
+        seed: args.seed,
+        false_alarms: args.false_alarms,
+    };
+    let mut trained = train(&dataset, &engine, &cache, &settings)?;
+    cache.prune();
+    trained.report.champion =
+        champion.as_ref().map(|champion| compare(champion, &trained, &cache)).transpose()?;
+    for file in &args.report {
+        pack::write_whole(file, &report::bytes(file, &args.name, &trained)?)?;
+    }
+    print(&trained)?;
+    let comparison = trained.report.champion.as_ref();
+    if comparison.is_some_and(Comparison::champion_is_better) && !args.replace {
+        let why = format!("{} stays: the model there is better; --replace replaces it", args.out.display());
+        return Err(Kept(why).into());
+    }
+    let seq = pack::next_seq(&args.key, &key)?;
+    let (manifest, parts) = pack::describe(&args.name, seq, &trained, BACKBONE);
+    pack::write_whole(&args.out, &pack::sign(&manifest, &parts, &key)?)?;
+    writeln!(
+        stdout(),
+        "{} (sequence number {seq}, {:.1} s)",
+        args.out.display(),
+        trained.report.seconds
+    )?;
+    Ok(())
+}
+
+fn check_place(file: &Path) -> Result<(), UsageError> {
+    let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if file.is_dir() || parent.is_some_and(|parent| !parent.is_dir()) {
+        let why = "cannot be written: want a file in an existing directory";
+        return Err(UsageError(format!("{}: {why}", file.display())));
+    }
+    Ok(())
+}
+
+/// The model at `--out`, if there is one to beat.
+fn champion(args: &TrainArgs) -> Result<Option<bundles::Loaded>> {
+    if !args.out.exists() {
+        return Ok(None);
+    }
+    match bundles::load(BundleFile { path: &args.out, trusted_keys: None }) {
+        Ok(champion) if champion.model.manifest.model == args.name => Ok(Some(champion)),
+        _ if args.replace => Ok(None),
+        Ok(champion) => {
+            let name = &champion.model.manifest.model;
+            let why = format!("{}: holds the model {name:?}; choose another --out, or --replace", args.out.display());
+            Err(UsageError(why).into())
+        }
+        Err(why) => {
+            let path = args.out.display();
+            Err(UsageError(format!("{path}: is no bundle to compare with ({why:#}); --replace replaces it")).into())
+        }
+    }
+}
+
+fn print(trained: &Trained) -> Result<()> {
+    let report = &trained.report;
+    let mut out = stdout().lock();
+    for (state, count) in report.states.iter().zip(&report.pictures) {
+        writeln!(out, "{state}: {count} pictures")?;
+    }
+    for bad in &report.quarantined {
+        writeln!(out, "left out: {} ({})", bad.path.display(), bad.why)?;
+    }
+    if report.near_duplicates > 0 {
+        writeln!(out, "nearly the same as another, and counted with it: {} pictures", report.near_duplicates)?;
+    }
+    if let Some(first) = report.small.first() {
+        let (n, path) = (report.small.len(), first.display());
+        writeln!(out, "small: {n} pictures have less than 64 pixels a side ({path}); a closer crop tells more")?;
+    }
+    match &report.cross_validation {
+        Some(cv) => writeln!(out, "cross-validated in {} folds, {}", cv.folds, cv.evaluation.text())?,
+        None => writeln!(out, "not cross-validated: at least two pictures of each state are needed")?,
+    }
+    if report.unseen.is_none() {
+        writeln!(out, "never `unseen`: too few pictures to tell how far is too far")?;
+    }
+    writeln!(out)?;
+    for line in &report.verdict.lines {
+        writeln!(out, "{line}")?;
+    }
+    writeln!(out)?;
+    if let Some(comparison) = &report.champion {
+        writeln!(out, "{}", comparison.text())?;
+    }
+    Ok(())
+}
