@@ -64,18 +64,17 @@ pub fn probabilities(scores: &[f64], temperature: f32) -> Vec<f32> {
 }
 
 /// The distance that one more familiar picture exceeds with the probability `rate`. Few distances say little about
-/// their tail, so their logarithms are taken for normally distributed and the limit is the prediction bound for one
-/// more of them (by Student's t); it never falls below what the distances themselves show. `None` if there are too few.
+/// their tail, so they are taken for normally distributed and the limit is the prediction bound for one more of them
+/// (by Student's t); it never falls below what the distances themselves show. `None` if there are too few.
 pub fn limit(distances: &[f64], rate: f64) -> Option<f32> {
     let n = distances.len();
     if n < MIN_DISTANCES {
         return None;
     }
-    let logs: Vec<f64> = distances.iter().map(|distance| distance.max(1e-6).ln()).collect();
-    let mean = logs.iter().sum::<f64>() / n as f64;
-    let variance = logs.iter().map(|log| (log - mean).powi(2)).sum::<f64>() / (n - 1) as f64;
+    let mean = distances.iter().sum::<f64>() / n as f64;
+    let variance = distances.iter().map(|distance| (distance - mean).powi(2)).sum::<f64>() / (n - 1) as f64;
     let t = StudentsT::new(0.0, 1.0, (n - 1) as f64).ok()?.inverse_cdf(1.0 - rate);
-    let bound = (mean + t * (variance * (1.0 + 1.0 / n as f64)).sqrt()).exp();
+    let bound = mean + t * (variance * (1.0 + 1.0 / n as f64)).sqrt();
     let mut sorted = distances.to_vec();
     sorted.sort_by(f64::total_cmp);
     let shown = sorted[(((1.0 - rate) * n as f64).ceil() as usize).clamp(1, n) - 1];
@@ -123,7 +122,7 @@ mod tests {
     #[test]
     fn one_more_distance_exceeds_the_limit_as_rarely_as_asked() {
         let mut rng = fastrand::Rng::with_seed(3);
-        let mut distance = || (0.2 * ((0..12).map(|_| rng.f64()).sum::<f64>() - 6.0)).exp();
+        let mut distance = || 1.0 + 0.1 * ((0..12).map(|_| rng.f64()).sum::<f64>() - 6.0);
         for (n, rate) in [(10, 0.05), (40, 0.01)] {
             let rounds = 4000;
             let mut exceed = || {

@@ -64,6 +64,7 @@ pub fn compare(champion: &Loaded, challenger: &Trained, cache: &Cache) -> Result
     let states = &challenger.report.states;
     let known: BTreeSet<&str> = champion.dataset.split_inclusive('\n').collect();
     let new: Vec<&Outcome> = challenger
+        .report
         .outcomes
         .iter()
         .filter(|outcome| !known.contains(dataset_line(&outcome.sha256, &states[outcome.truth]).as_str()))

@@ -12,8 +12,9 @@ const BINS: usize = 10;
 const Z: f64 = 1.96;
 
 /// What was said of one picture whose state is known.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Outcome {
+    #[serde(rename = "picture")]
     pub path: PathBuf,
     /// Hex SHA-256 of the file.
     pub sha256: String,

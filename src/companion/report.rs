@@ -66,7 +66,7 @@ fn page(model: &str, trained: &Trained) -> Markup {
                     (slices(&validation.evaluation))
                 }
                 (suspects(&report.suspects))
-                (mistakes(&report.states, &trained.outcomes, &report.suspects))
+                (mistakes(&report.states, &report.outcomes, &report.suspects))
                 (facts(report))
             }
         }

@@ -64,8 +64,6 @@ pub struct Trained {
     /// A line for each picture, as [`dataset_line`] writes it.
     pub dataset: String,
     pub report: Report,
-    /// Every picture and what was said of it by a head that had not seen it; empty without cross-validation.
-    pub outcomes: Vec<Outcome>,
 }
 
 /// What `--report` writes.
@@ -95,6 +93,9 @@ pub struct Report {
     pub champion: Option<Comparison>,
     pub seed: u64,
     pub seconds: f64,
+    /// Every picture and what a head said of it that was not fitted on it; empty without cross-validation. `truth`
+    /// counts in `states`.
+    pub outcomes: Vec<Outcome>,
 }
 
 #[derive(Clone, Serialize)]
@@ -194,9 +195,10 @@ pub fn train(dataset: &Dataset, engine: &Engine, cache: &Cache, settings: &Setti
         champion: None,
         seed: settings.seed,
         seconds: start.elapsed().as_secs_f64(),
+        outcomes,
     };
     let dataset = dataset_lines(dataset, &embedded);
-    Ok(Trained { head, unseen, dataset, report, outcomes })
+    Ok(Trained { head, unseen, dataset, report })
 }
 
 impl Set {
