@@ -211,7 +211,11 @@ impl Manifest {
         let part = self.part(Role::Unseen).ok_or("no part has the role unseen")?;
         let want = Unseen::byte_len(self.states.len()) as u64;
         if part.size != want {
-            return Err(format!("the means have {} bytes, {} states need {want}", part.size, self.states.len()));
+            return Err(format!(
+                "the means have {} bytes, {} states need {want}",
+                part.size,
+                self.states.len()
+            ));
         }
         Ok(())
     }

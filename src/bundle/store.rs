@@ -152,7 +152,8 @@ impl Store {
                 Code::E20 | Code::E23 | Code::E30 => damaged(&directory, &refusal.why),
                 _ => refusal,
             })?;
-        let read = |role| manifest.part(role).map(|part| read_hashed(&directory.join(&part.name), &part.sha256));
+        let read =
+            |role| manifest.part(role).map(|part| read_hashed(&directory.join(&part.name), &part.sha256));
         let head = read(Role::Head).ok_or_else(|| damaged(&directory, "no head"))??;
         let unseen = read(Role::Unseen).transpose()?;
         let sha256 = &manifest.backbone.sha256;

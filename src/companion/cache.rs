@@ -39,7 +39,8 @@ struct Header {
 impl Cache {
     /// In `$XDG_CACHE_HOME/ajar` or `~/.cache/ajar`. `backbone`: its hex SHA-256.
     pub fn open(backbone: &str) -> Cache {
-        let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let absolute =
+            |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
         Cache::at(base.map(|base| base.join("ajar/embeddings")), backbone)
     }

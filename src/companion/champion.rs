@@ -20,10 +20,19 @@ use std::collections::BTreeSet;
 #[serde(tag = "compared", rename_all = "snake_case")]
 pub enum Comparison {
     /// Pictures right of `pictures` that the champion was not trained on.
-    NewPictures { pictures: usize, champion: usize, challenger: usize },
+    NewPictures {
+        pictures: usize,
+        champion: usize,
+        challenger: usize,
+    },
     /// Cross-validated accuracy on the same pictures.
-    SamePictures { champion: f64, challenger: f64 },
-    Not { why: &'static str },
+    SamePictures {
+        champion: f64,
+        challenger: f64,
+    },
+    Not {
+        why: &'static str,
+    },
 }
 
 impl Comparison {
@@ -59,7 +68,10 @@ pub fn compare(champion: &Loaded, challenger: &Trained, cache: &Cache) -> Result
     let calibration = &champion.model.manifest.calibration;
     if calibration.dataset_sha256 == sha256_hex(challenger.dataset.as_bytes()) {
         let accuracy = f64::from(calibration.accuracy);
-        return Ok(Comparison::SamePictures { champion: accuracy, challenger: validation.evaluation.accuracy });
+        return Ok(Comparison::SamePictures {
+            champion: accuracy,
+            challenger: validation.evaluation.accuracy,
+        });
     }
     let states = &challenger.report.states;
     let known: BTreeSet<&str> = champion.dataset.split_inclusive('\n').collect();

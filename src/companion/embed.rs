@@ -126,7 +126,8 @@ fn embed_bytes(
             Err(why) => return Ok(Err(why)),
         };
         let features = engine.run(&input, &Block::ALL)?;
-        of_looks.extend(Block::ALL.iter().flat_map(|&block| features.block(block)).map(|&x| f16::from_f32(x)));
+        of_looks
+            .extend(Block::ALL.iter().flat_map(|&block| features.block(block)).map(|&x| f16::from_f32(x)));
     }
     Ok(Ok(Embedding {
         size: [rgb.width(), rgb.height()],

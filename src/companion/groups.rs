@@ -11,7 +11,7 @@ const BURST: Moment = 600;
 /// Squared distance of two pictures' features, relative to that of a picture and its own looks, below which they
 /// are taken for one.
 const NEAR: f64 = 0.1;
-const MAX_FOLDS: usize = 5;
+const MAX_FOLDS: usize = 10;
 
 /// What the pictures of one dataset are put together by.
 pub struct Groups {
@@ -47,7 +47,8 @@ impl Groups {
 fn clusters(labels: &[usize], near: impl Fn(usize, usize) -> bool) -> Vec<usize> {
     let mut leaders: Vec<usize> = Vec::new();
     let mut cluster = |i: usize| {
-        if let Some(&leader) = leaders.iter().find(|&&leader| labels[leader] == labels[i] && near(leader, i)) {
+        if let Some(&leader) = leaders.iter().find(|&&leader| labels[leader] == labels[i] && near(leader, i))
+        {
             return leader;
         }
         leaders.push(i);

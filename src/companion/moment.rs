@@ -30,7 +30,8 @@ pub enum Source {
 /// The time in a file's name, such as `2024-03-01_06_25_00`, `20240301-062500`, or seconds since 1970 as in
 /// Frigate's names.
 pub fn of_name(name: &str) -> Option<Moment> {
-    let groups: Vec<&str> = name.split(|c: char| !c.is_ascii_digit()).filter(|group| !group.is_empty()).collect();
+    let groups: Vec<&str> =
+        name.split(|c: char| !c.is_ascii_digit()).filter(|group| !group.is_empty()).collect();
     (0..groups.len()).find_map(|start| of_groups(&groups[start..]))
 }
 
@@ -122,9 +123,15 @@ mod tests {
 
     #[test]
     fn what_is_no_time() {
-        for name in
-            ["open1.jpg", "table_000.50.jpg", "20139999-062500.jpg", "2013-02-22.jpg", "9999999999.jpg", "é.jpg", ""]
-        {
+        for name in [
+            "open1.jpg",
+            "table_000.50.jpg",
+            "20139999-062500.jpg",
+            "2013-02-22.jpg",
+            "9999999999.jpg",
+            "é.jpg",
+            "",
+        ] {
             assert_eq!(of_name(name), None, "{name}");
         }
     }

@@ -4,8 +4,7 @@ use super::keys;
 use super::train::{THRESHOLD, Trained, VERIFICATION};
 use crate::bundle::format::{self, Pieces};
 use crate::bundle::manifest::{
-    BackboneSpec, COMPAT, Calibration, DecisionSpec, HeadSpec, InputSpec, Manifest, Part, Role,
-    UNSEEN,
+    BackboneSpec, COMPAT, Calibration, DecisionSpec, HeadSpec, InputSpec, Manifest, Part, Role, UNSEEN,
 };
 use crate::bundle::sha256_hex;
 use crate::bundle::verify::UNTRUSTED_COMMENT;

@@ -305,6 +305,7 @@ th, td { border-bottom: 1px solid var(--line); padding: .25rem .75rem; text-alig
   font-variant-numeric: tabular-nums; }
 thead th { color: var(--hint); }
 .right { color: var(--good); } .wrong { color: var(--bad); font-weight: bold; } .none { color: var(--hint); }
+.charts { margin-top: 2rem; }
 .charts, .pictures { display: flex; flex-wrap: wrap; gap: 1rem; }
 figure { margin: 0; } .charts figure { flex: 1 1 18rem; max-width: 26rem; } .pictures figure { width: 10rem; }
 .pictures img { max-width: 100%; border-radius: 4px; }

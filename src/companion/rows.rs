@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 /// Most rows of a training set while there are looks: bounds the work, which grows with their cube. Looks help most
 /// where pictures are few.
-const MAX_ROWS: usize = 1200;
+const MAX_ROWS: usize = 1000;
 
 pub struct Rows {
     /// Pictures; they are the first rows.
@@ -144,7 +144,9 @@ impl Rows {
         for state in 0..states {
             let (mut sum, mut total) = (vec![0.0f64; block.values()], 0.0);
             for row in (0..self.count()).filter(|&row| labels[row] == state && chosen(self.picture(row))) {
-                sum.iter_mut().zip(self.row(block, row)).for_each(|(sum, &x)| *sum += weights[row] * f64::from(x));
+                sum.iter_mut()
+                    .zip(self.row(block, row))
+                    .for_each(|(sum, &x)| *sum += weights[row] * f64::from(x));
                 total += weights[row];
             }
             if total > 0.0 {

@@ -92,7 +92,8 @@ pub fn suggest(
     let mut label = Vec::new();
     while label.len() < count {
         let value = |one: &Candidate| one.need * one.away.sqrt();
-        let best = (0..candidates.len()).max_by(|&a, &b| value(&candidates[a]).total_cmp(&value(&candidates[b])));
+        let best =
+            (0..candidates.len()).max_by(|&a, &b| value(&candidates[a]).total_cmp(&value(&candidates[b])));
         let Some(best) = best else { break };
         let taken = candidates.swap_remove(best);
         for candidate in &mut candidates {

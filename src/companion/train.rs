@@ -39,6 +39,9 @@ const CANDIDATES: [&[Block]; 3] =
 const PENALTIES: [f64; 3] = [0.03, 0.01, 0.1];
 /// What costs more must be better by this share of its squared error, where it makes as many mistakes.
 const MARGIN: f64 = 0.05;
+/// Folds that distances are measured with. Fewer and longer ones than for the scores: what makes a picture unlike the
+/// others, such as the weather, lasts longer than a fold of ten.
+const DISTANCE_FOLDS: usize = 5;
 /// What is taken where a state has too few pictures to cross-validate.
 const FALLBACK: &[Block] = &[Block::P3, Block::Mid];
 const FALLBACK_TEMPERATURE: f32 = 0.25;
@@ -148,9 +151,11 @@ pub fn train(dataset: &Dataset, engine: &Engine, cache: &Cache, settings: &Setti
     let set = Set { rows, labels, states, groups };
 
     let chosen = set.choose()?;
-    let (blocks, penalty) = chosen.as_ref().map_or((FALLBACK, PENALTIES[0]), |trial| (trial.blocks, trial.penalty));
-    let temperature =
-        chosen.as_ref().map_or(FALLBACK_TEMPERATURE, |trial| calibrate::temperature(&set.labels, &trial.scores));
+    let (blocks, penalty) =
+        chosen.as_ref().map_or((FALLBACK, PENALTIES[0]), |trial| (trial.blocks, trial.penalty));
+    let temperature = chosen
+        .as_ref()
+        .map_or(FALLBACK_TEMPERATURE, |trial| calibrate::temperature(&set.labels, &trial.scores));
     let head = set.head(blocks, penalty, temperature)?;
     let distances = set.distances();
     let unseen = distances.as_deref().and_then(|distances| set.unseen(distances, settings.false_alarms));
@@ -223,7 +228,8 @@ impl Set {
     }
 
     fn cross_validate(&self, folds: &[usize], blocks: &'static [Block], penalty: f64) -> Result<Trial> {
-        let scores = self.rows.out_of_fold(&self.labels, &self.groups.weights, self.states, folds, blocks, penalty);
+        let scores =
+            self.rows.out_of_fold(&self.labels, &self.groups.weights, self.states, folds, blocks, penalty);
         let scores = scores.ok_or_else(not_finite)?;
         let (mut wrong, mut squares) = (vec![0.0; self.states], vec![0.0; self.states]);
         let mut counts = vec![0.0; self.states];
@@ -234,20 +240,24 @@ impl Set {
             squares[label] += scores.iter().enumerate().map(off).sum::<f64>();
             counts[label] += 1.0;
         }
-        let mean = |of: &[f64]| of.iter().zip(&counts).map(|(sum, n)| sum / n).sum::<f64>() / self.states as f64;
+        let mean =
+            |of: &[f64]| of.iter().zip(&counts).map(|(sum, n)| sum / n).sum::<f64>() / self.states as f64;
         Ok(Trial { blocks, penalty, error: mean(&wrong), squares: mean(&squares), scores })
     }
 
     fn head(&self, blocks: &[Block], penalty: f64, temperature: f32) -> Result<Head> {
         let weights = self.rows.fit(&self.labels, &self.groups.weights, self.states, blocks, penalty);
         let (weights, bias) = weights.ok_or_else(not_finite)?;
-        Head::new(blocks.to_vec(), temperature, weights, bias).map_err(|why| anyhow!("training failed: {why}"))
+        Head::new(blocks.to_vec(), temperature, weights, bias)
+            .map_err(|why| anyhow!("training failed: {why}"))
     }
 
     /// Distance of each picture to the nearest mean of the states, without its fold.
     fn distances(&self) -> Option<Vec<f64>> {
         let folds = self.groups.folds.as_ref()?;
-        let count = folds.iter().max()? + 1;
+        let all = folds.iter().max()? + 1;
+        let count = all.min(DISTANCE_FOLDS);
+        let folds: Vec<usize> = folds.iter().map(|fold| fold * count / all).collect();
         let mut distances = vec![0.0; self.labels.len()];
         for fold in 0..count {
             let rest = |i: usize| folds[i] != fold;
@@ -283,7 +293,8 @@ fn not_finite() -> anyhow::Error {
 pub fn moments<'a>(
     embedded: impl Iterator<Item = &'a Embedded> + Clone,
 ) -> (Vec<Option<moment::Moment>>, moment::Source) {
-    let name = |picture: &Embedded| picture.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name =
+        |picture: &Embedded| picture.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let own = |picture: &Embedded| moment::of_name(&name(picture)).or(picture.embedding.exif);
     let file = |picture: &Embedded| {
         let modified = fs::metadata(&picture.path).and_then(|meta| meta.modified()).ok()?;

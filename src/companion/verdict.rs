@@ -30,7 +30,8 @@ impl Verdict {
     /// `counts`: pictures of each state. `outcomes`: empty without a cross-validation.
     pub fn new(states: &[String], counts: &[u32], outcomes: &[Outcome], suspects: &[Suspect]) -> Verdict {
         if outcomes.is_empty() {
-            let line = "Nothing is known of how good it is: give at least two pictures of each state, better 10.";
+            let line =
+                "Nothing is known of how good it is: give at least two pictures of each state, better 10.";
             return Verdict { works: false, lines: vec![line.into()] };
         }
         let evaluation = Evaluation::new(states, THRESHOLD, outcomes);
@@ -61,7 +62,8 @@ fn first_line(evaluation: &Evaluation, works: bool) -> String {
 
 fn few(states: &[String], counts: &[u32]) -> Vec<String> {
     let of_state = |(state, &count): (&String, &u32)| {
-        (count < ENOUGH).then(|| format!("Give more pictures of {state}: it has {count}, want {ENOUGH} at least."))
+        (count < ENOUGH)
+            .then(|| format!("Give more pictures of {state}: it has {count}, want {ENOUGH} at least."))
     };
     states.iter().zip(counts).filter_map(of_state).collect()
 }
@@ -99,7 +101,8 @@ fn one_day(outcomes: &[Outcome]) -> Option<String> {
     if moments.len() == outcomes.len() {
         let span = moments.iter().max()? - moments.iter().min()?;
         return (span < DAY).then(|| {
-            "All pictures are from within a day: other days, weather and nights may look different.".to_string()
+            "All pictures are from within a day: other days, weather and nights may look different."
+                .to_string()
         });
     }
     let bursts = outcomes.iter().map(|outcome| outcome.burst).collect::<BTreeSet<_>>().len();
@@ -121,7 +124,7 @@ fn mislabelled(suspects: &[Suspect]) -> Vec<String> {
         format!("  {}: labelled {labelled}, {why}", path.display())
     };
     let pictures = if suspects.len() == 1 { "picture looks" } else { "pictures look" };
-    let mut lines = vec![format!("{} {pictures} mislabelled; look at:", suspects.len())];
+    let mut lines = vec![format!("{} {pictures} mislabelled:", suspects.len())];
     lines.extend(suspects.iter().take(NAMED).map(one));
     if suspects.len() > NAMED {
         lines.push(format!("  and {} more, in the report", suspects.len() - NAMED));
@@ -174,7 +177,10 @@ mod tests {
         outcomes.extend((0..10).map(|i| outcome(0, usize::from(i < 4), Light::Night, i)));
         let lines = verdict([20, 10], &outcomes).lines.join("\n");
         assert!(lines.contains("Not good enough yet"), "{lines}");
-        assert!(lines.contains("more pictures of open by night: 4 of 10 are wrong, mostly taken for closed"), "{lines}");
+        assert!(
+            lines.contains("more pictures of open by night: 4 of 10 are wrong, mostly taken for closed"),
+            "{lines}"
+        );
         assert!(lines.contains("pictures of closed by night, if that happens: it has 0"), "{lines}");
     }
 

@@ -61,6 +61,7 @@ impl Models {
 fn load_one(name: &str, store: &Store, keys: &[TrustedKey]) -> Result<(Model, String, Vec<u8>), String> {
     let stored = store.load(name, keys).map_err(|refusal| refusal.to_string())?;
     let stored = stored.ok_or("no bundle is installed; to install one: ajar deploy --store DIR FILE")?;
-    let model = Model::new(stored.manifest, &stored.head, stored.unseen.as_deref()).map_err(|refusal| refusal.to_string())?;
+    let model = Model::new(stored.manifest, &stored.head, stored.unseen.as_deref())
+        .map_err(|refusal| refusal.to_string())?;
     Ok((model, stored.id, stored.backbone))
 }

@@ -93,7 +93,15 @@ impl<'a> Said<'a> {
         };
         let names = manifest.states.iter().map(String::as_str);
         let probabilities = names.zip(classification.probabilities.iter().copied()).collect();
-        Said { picture, truth: None, state, reason, probability, probabilities, distance: classification.distance }
+        Said {
+            picture,
+            truth: None,
+            state,
+            reason,
+            probability,
+            probabilities,
+            distance: classification.distance,
+        }
     }
 }
 

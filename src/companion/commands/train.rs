@@ -85,12 +85,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     let seq = pack::next_seq(&args.key, &key)?;
     let (manifest, parts) = pack::describe(&args.name, seq, &trained, BACKBONE);
     pack::write_whole(&args.out, &pack::sign(&manifest, &parts, &key)?)?;
-    writeln!(
-        stdout(),
-        "{} (sequence number {seq}, {:.1} s)",
-        args.out.display(),
-        trained.report.seconds
-    )?;
+    writeln!(stdout(), "{} (sequence number {seq}, {:.1} s)", args.out.display(), trained.report.seconds)?;
     Ok(())
 }
 
@@ -113,12 +108,16 @@ fn champion(args: &TrainArgs) -> Result<Option<bundles::Loaded>> {
         _ if args.replace => Ok(None),
         Ok(champion) => {
             let name = &champion.model.manifest.model;
-            let why = format!("{}: holds the model {name:?}; choose another --out, or --replace", args.out.display());
+            let why = format!(
+                "{}: holds the model {name:?}; choose another --out, or --replace",
+                args.out.display()
+            );
             Err(UsageError(why).into())
         }
         Err(why) => {
             let path = args.out.display();
-            Err(UsageError(format!("{path}: is no bundle to compare with ({why:#}); --replace replaces it")).into())
+            Err(UsageError(format!("{path}: is no bundle to compare with ({why:#}); --replace replaces it"))
+                .into())
         }
     }
 }
@@ -133,11 +132,18 @@ fn print(trained: &Trained) -> Result<()> {
         writeln!(out, "left out: {} ({})", bad.path.display(), bad.why)?;
     }
     if report.near_duplicates > 0 {
-        writeln!(out, "nearly the same as another, and counted with it: {} pictures", report.near_duplicates)?;
+        writeln!(
+            out,
+            "nearly the same as another, and counted with it: {} pictures",
+            report.near_duplicates
+        )?;
     }
     if let Some(first) = report.small.first() {
         let (n, path) = (report.small.len(), first.display());
-        writeln!(out, "small: {n} pictures have less than 64 pixels a side ({path}); a closer crop tells more")?;
+        writeln!(
+            out,
+            "small: {n} pictures have less than 64 pixels a side ({path}); a closer crop tells more"
+        )?;
     }
     match &report.cross_validation {
         Some(cv) => writeln!(out, "cross-validated in {} folds, {}", cv.folds, cv.evaluation.text())?,
