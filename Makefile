@@ -4,7 +4,7 @@ CARGO = scripts/cargo
 PREFIX = /usr/local
 DESTDIR =
 
-.PHONY: demo test check build install deps models check-models plan bench-engine bench-arm test-cpus test-cpus-qemu test-cpus-bochs test-gpio build-debug clean
+.PHONY: demo test check build install deps models check-models plan bench-engine bench-accuracy bench-arm test-cpus test-cpus-qemu test-cpus-bochs test-gpio build-debug clean
 
 demo: deps
 	$(CARGO) build --locked --bins --example demo
@@ -67,6 +67,10 @@ test-cpus-bochs:
 # Ajar's engine beside TFLite, ONNX Runtime and tract.
 bench-engine: build
 	@benches/engine/run.sh
+
+# Ajar's training beside Frigate's recipe, on labelled pictures in ../shared/data or --data DIR.
+bench-accuracy: build
+	@benches/accuracy/run.sh
 
 # GPIO lines of a real kernel, in an emulated machine.
 test-gpio: build-debug

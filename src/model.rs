@@ -11,6 +11,8 @@ pub struct Model {
     pub manifest: Manifest,
     pub head: Head,
     pub unseen: Option<Unseen>,
+    /// What both need.
+    blocks: Vec<Block>,
 }
 
 impl Model {
@@ -24,7 +26,10 @@ impl Model {
             (None, None) => None,
             _ => return Err(wrong("the unseen test lacks its means or its limit".into())),
         };
-        Ok(Model { manifest, head, unseen })
+        let asks =
+            |block: &Block| head.blocks().contains(block) || unseen.is_some() && *block == Unseen::BLOCK;
+        let blocks = Block::ALL.into_iter().filter(asks).collect();
+        Ok(Model { manifest, head, unseen, blocks })
     }
 
     /// Probability of each state, in the manifest's order, and the distance from the training.
@@ -37,6 +42,6 @@ impl Model {
 
     /// What the engine must leave for it.
     pub fn blocks(&self) -> &[Block] {
-        self.head.blocks()
+        &self.blocks
     }
 }

@@ -202,9 +202,6 @@ impl Manifest {
         if !(0.0..=1.0).contains(&false_alarms) {
             return Err(format!("unseen.false_alarms: {false_alarms} is not within 0 and 1"));
         }
-        if !self.head.blocks.contains(&Unseen::BLOCK) {
-            return Err("unseen: measured on the block mid, which the head does not ask for".into());
-        }
         if !self.requires.iter().any(|name| name == UNSEEN) {
             return Err(format!("unseen: a reader must know of it, so requires must name {UNSEEN:?}"));
         }

@@ -34,9 +34,10 @@ impl Kernel {
         Kernel(Mat::from_fn(n, n, |i, j| f64::from(gram[(i.max(j), i.min(j))])))
     }
 
-    /// The kernel of both sets of features together.
-    pub fn add(&mut self, other: &Kernel) {
-        self.0 += &other.0;
+    /// The kernel of several sets of features together, each counting as much as its share.
+    pub fn sum<'a>(parts: impl IntoIterator<Item = (&'a Kernel, f64)>) -> Kernel {
+        let scaled = parts.into_iter().map(|(kernel, share)| &kernel.0 * faer::Scale(share));
+        Kernel(scaled.reduce(|sum, part| sum + part).unwrap_or_else(Mat::new))
     }
 
     /// Squared distance between two examples.
@@ -98,13 +99,14 @@ impl Kernel {
 }
 
 impl Fit {
-    /// Weights on the features themselves, or on some of them: states x features, row by row. `rows`: of all examples.
-    pub fn weights(&self, rows: &[f32], features: usize) -> Vec<f32> {
+    /// Weights on the features themselves, or on those of one part of a sum: states x features, row by row. `rows`: of
+    /// all examples; `share`: of the part in the sum.
+    pub fn weights(&self, rows: &[f32], features: usize, share: f64) -> Vec<f32> {
         let mut weights = vec![0.0f64; self.bias.len() * features];
         for (a, &i) in self.chosen.iter().enumerate() {
             let row = &rows[i * features..][..features];
             for (state, weights) in weights.chunks_exact_mut(features).enumerate() {
-                let coefficient = self.coefficients[(a, state)];
+                let coefficient = share * self.coefficients[(a, state)];
                 weights.iter_mut().zip(row).for_each(|(w, &x)| *w += coefficient * f64::from(x));
             }
         }
@@ -133,7 +135,7 @@ mod tests {
     fn the_weights_give_the_same_scores_as_the_kernel() {
         let kernel = Kernel::new(&ROWS, 3);
         let fit = fit(&kernel, &[0, 1, 3, 4, 5], 0.1);
-        let (weights, bias) = (fit.weights(&ROWS, 3), fit.bias());
+        let (weights, bias) = (fit.weights(&ROWS, 3, 1.0), fit.bias());
         for i in 0..6 {
             let scores = kernel.scores(&fit, i);
             assert!((scores.iter().sum::<f64>() - 1.0).abs() < 1e-9);
@@ -150,7 +152,7 @@ mod tests {
         let kernel = Kernel::new(&ROWS, 3);
         let all = [0, 1, 2, 3, 4, 5];
         let fit = fit(&kernel, &all, 0.1);
-        let (weights, bias) = (fit.weights(&ROWS, 3), fit.bias());
+        let (weights, bias) = (fit.weights(&ROWS, 3, 1.0), fit.bias());
         // The gradient of the weighted squares and the penalty is zero at the optimum.
         let totals = [2.5, 1.25, 1.0];
         let share: Vec<f64> = all.iter().map(|&i| WEIGHTS[i] / (3.0 * totals[LABELS[i]])).collect();
@@ -184,12 +186,12 @@ mod tests {
 
     #[test]
     fn kernels_add_up_and_tell_distances() {
-        let mut kernel = Kernel::new(&ROWS, 3);
+        let kernel = Kernel::new(&ROWS, 3);
         let squared = |i: usize, j: usize| {
             (0..3).map(|d| f64::from(ROWS[3 * i + d] - ROWS[3 * j + d]).powi(2)).sum::<f64>()
         };
         assert!((kernel.squared_distance(0, 5) - squared(0, 5)).abs() < 1e-5);
-        kernel.add(&Kernel::new(&ROWS, 3));
-        assert!((kernel.squared_distance(0, 5) - 2.0 * squared(0, 5)).abs() < 1e-5);
+        let sum = Kernel::sum([(&kernel, 1.0), (&kernel, 2.0)]);
+        assert!((sum.squared_distance(0, 5) - 3.0 * squared(0, 5)).abs() < 1e-4);
     }
 }

@@ -13,6 +13,9 @@ use rayon::prelude::*;
 /// where pictures are few.
 const MAX_ROWS: usize = 1000;
 
+/// Blocks, in the order of [`Block::ALL`], and how much each counts in the inner products of pictures.
+pub type Blend = &'static [(Block, f64)];
+
 pub struct Rows {
     /// Pictures; they are the first rows.
     pictures: usize,
@@ -57,11 +60,8 @@ impl Rows {
     }
 
     /// The kernel of these blocks together.
-    pub fn kernel(&self, blocks: &[Block]) -> Kernel {
-        let mut kernels = Block::ALL.iter().zip(&self.kernels).filter(|(block, _)| blocks.contains(block));
-        let mut sum = kernels.next().map_or_else(|| self.kernels[0].clone(), |(_, kernel)| kernel.clone());
-        kernels.for_each(|(_, kernel)| sum.add(kernel));
-        sum
+    pub fn kernel(&self, blend: Blend) -> Kernel {
+        Kernel::sum(blend.iter().map(|(block, share)| (&self.kernels[index(*block)], *share)))
     }
 
     /// Mean squared distance of a picture to its looks; infinite where there are none would call all pictures near,
@@ -88,10 +88,10 @@ impl Rows {
         weights: &[f64],
         states: usize,
         folds: &[usize],
-        blocks: &[Block],
+        blend: Blend,
         penalty: f64,
     ) -> Option<Vec<Vec<f64>>> {
-        let kernel = self.kernel(blocks);
+        let kernel = self.kernel(blend);
         let (labels, weights) = self.spread_out(labels, weights);
         let count = folds.iter().max()? + 1;
         let fits: Option<Vec<Fit>> = (0..count)
@@ -106,25 +106,23 @@ impl Rows {
         Some((0..self.pictures).map(|i| kernel.scores(&fits[folds[i]], i)).collect())
     }
 
-    /// Weights on the features of `blocks`, one after the other (states x features), and a bias each, fitted on
+    /// Weights on the features of the blocks, one after the other (states x features), and a bias each, fitted on
     /// everything. `None` if the features are not finite.
     pub fn fit(
         &self,
         labels: &[usize],
         weights: &[f64],
         states: usize,
-        blocks: &[Block],
+        blend: Blend,
         penalty: f64,
     ) -> Option<(Vec<f32>, Vec<f32>)> {
         let (labels, weights) = self.spread_out(labels, weights);
         let all: Vec<usize> = (0..self.count()).collect();
-        let fit = self.kernel(blocks).fit(&all, &labels, &weights, states, penalty)?;
-        let parts: Vec<(Vec<f32>, usize)> = Block::ALL
-            .iter()
-            .zip(&self.blocks)
-            .filter(|(block, _)| blocks.contains(block))
-            .map(|(block, rows)| (fit.weights(rows, block.values()), block.values()))
-            .collect();
+        let fit = self.kernel(blend).fit(&all, &labels, &weights, states, penalty)?;
+        let part = |(block, share): &(Block, f64)| {
+            (fit.weights(&self.blocks[index(*block)], block.values(), *share), block.values())
+        };
+        let parts: Vec<(Vec<f32>, usize)> = blend.iter().map(part).collect();
         let row = |state: usize| parts.iter().flat_map(move |(part, n)| part[state * n..][..*n].to_vec());
         Some(((0..states).flat_map(row).collect(), fit.bias()))
     }
@@ -164,7 +162,15 @@ impl Rows {
     }
 
     fn row(&self, block: Block, row: usize) -> &[f32] {
-        let at = Block::ALL.iter().position(|&other| other == block).unwrap_or_default();
-        &self.blocks[at][row * block.values()..][..block.values()]
+        &self.blocks[index(block)][row * block.values()..][..block.values()]
+    }
+}
+
+/// Where a block is in [`Block::ALL`].
+fn index(block: Block) -> usize {
+    match block {
+        Block::Gap => 0,
+        Block::P3 => 1,
+        Block::Mid => 2,
     }
 }

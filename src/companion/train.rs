@@ -15,7 +15,7 @@ use super::evaluate::{Evaluation, Outcome};
 use super::groups::Groups;
 use super::light;
 use super::moment;
-use super::rows::Rows;
+use super::rows::{Blend, Rows};
 use super::suspects::{Suspect, suspects};
 use super::verdict::Verdict;
 use crate::bundle::manifest::UnseenSpec;
@@ -32,9 +32,13 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime};
 
-/// What may be chosen, the cheapest on the device first. All have the block that the unseen test needs.
-const CANDIDATES: [&[Block]; 3] =
-    [&[Block::Mid], &[Block::P3, Block::Mid], &[Block::Gap, Block::P3, Block::Mid]];
+/// What may be chosen, the cheapest on the device first: where in the crop something is; that, finer, and what is in it
+/// at all; mostly the latter, for a camera that is not fixed.
+const CANDIDATES: [Blend; 3] = [
+    &[(Block::Mid, 1.0)],
+    &[(Block::Gap, 1.0), (Block::P3, 1.0), (Block::Mid, 1.0)],
+    &[(Block::Gap, 9.0), (Block::P3, 1.0), (Block::Mid, 1.0)],
+];
 /// Penalties that may be chosen, in units of the features' variance; the first one unless another is better.
 const PENALTIES: [f64; 3] = [0.03, 0.01, 0.1];
 /// What costs more must be better by this share of its squared error, where it makes as many mistakes.
@@ -43,7 +47,7 @@ const MARGIN: f64 = 0.05;
 /// others, such as the weather, lasts longer than a fold of ten.
 const DISTANCE_FOLDS: usize = 5;
 /// What is taken where a state has too few pictures to cross-validate.
-const FALLBACK: &[Block] = &[Block::P3, Block::Mid];
+const FALLBACK: Blend = CANDIDATES[1];
 const FALLBACK_TEMPERATURE: f32 = 0.25;
 /// Threshold and verification that a new model starts with.
 pub const THRESHOLD: f32 = 0.8;
@@ -118,7 +122,7 @@ struct Set {
 
 /// What was tried, and the scores it gave to pictures that were held out.
 struct Trial {
-    blocks: &'static [Block],
+    blend: Blend,
     penalty: f64,
     scores: Vec<Vec<f64>>,
     /// Mean over the states of the share that is wrong.
@@ -151,12 +155,12 @@ pub fn train(dataset: &Dataset, engine: &Engine, cache: &Cache, settings: &Setti
     let set = Set { rows, labels, states, groups };
 
     let chosen = set.choose()?;
-    let (blocks, penalty) =
-        chosen.as_ref().map_or((FALLBACK, PENALTIES[0]), |trial| (trial.blocks, trial.penalty));
+    let (blend, penalty) =
+        chosen.as_ref().map_or((FALLBACK, PENALTIES[0]), |trial| (trial.blend, trial.penalty));
     let temperature = chosen
         .as_ref()
         .map_or(FALLBACK_TEMPERATURE, |trial| calibrate::temperature(&set.labels, &trial.scores));
-    let head = set.head(blocks, penalty, temperature)?;
+    let head = set.head(blend, penalty, temperature)?;
     let distances = set.distances();
     let unseen = distances.as_deref().and_then(|distances| set.unseen(distances, settings.false_alarms));
 
@@ -190,7 +194,7 @@ pub fn train(dataset: &Dataset, engine: &Engine, cache: &Cache, settings: &Setti
         small: embedded.iter().filter(small).map(|picture| picture.path.clone()).collect(),
         near_duplicates: set.groups.near_duplicates,
         times,
-        blocks: blocks.to_vec(),
+        blocks: blocks_of(blend),
         penalty,
         temperature,
         looks,
@@ -211,15 +215,15 @@ impl Set {
     fn choose(&self) -> Result<Option<Trial>> {
         let Some(folds) = &self.groups.folds else { return Ok(None) };
         let mut best: Option<Trial> = None;
-        for blocks in CANDIDATES {
-            let trial = self.cross_validate(folds, blocks, PENALTIES[0])?;
+        for blend in CANDIDATES {
+            let trial = self.cross_validate(folds, blend, PENALTIES[0])?;
             if best.as_ref().is_none_or(|best| trial.beats(best)) {
                 best = Some(trial);
             }
         }
         for &penalty in &PENALTIES[1..] {
             let Some(champion) = &best else { break };
-            let trial = self.cross_validate(folds, champion.blocks, penalty)?;
+            let trial = self.cross_validate(folds, champion.blend, penalty)?;
             if trial.beats(champion) {
                 best = Some(trial);
             }
@@ -227,9 +231,9 @@ impl Set {
         Ok(best)
     }
 
-    fn cross_validate(&self, folds: &[usize], blocks: &'static [Block], penalty: f64) -> Result<Trial> {
+    fn cross_validate(&self, folds: &[usize], blend: Blend, penalty: f64) -> Result<Trial> {
         let scores =
-            self.rows.out_of_fold(&self.labels, &self.groups.weights, self.states, folds, blocks, penalty);
+            self.rows.out_of_fold(&self.labels, &self.groups.weights, self.states, folds, blend, penalty);
         let scores = scores.ok_or_else(not_finite)?;
         let (mut wrong, mut squares) = (vec![0.0; self.states], vec![0.0; self.states]);
         let mut counts = vec![0.0; self.states];
@@ -242,13 +246,13 @@ impl Set {
         }
         let mean =
             |of: &[f64]| of.iter().zip(&counts).map(|(sum, n)| sum / n).sum::<f64>() / self.states as f64;
-        Ok(Trial { blocks, penalty, error: mean(&wrong), squares: mean(&squares), scores })
+        Ok(Trial { blend, penalty, error: mean(&wrong), squares: mean(&squares), scores })
     }
 
-    fn head(&self, blocks: &[Block], penalty: f64, temperature: f32) -> Result<Head> {
-        let weights = self.rows.fit(&self.labels, &self.groups.weights, self.states, blocks, penalty);
+    fn head(&self, blend: Blend, penalty: f64, temperature: f32) -> Result<Head> {
+        let weights = self.rows.fit(&self.labels, &self.groups.weights, self.states, blend, penalty);
         let (weights, bias) = weights.ok_or_else(not_finite)?;
-        Head::new(blocks.to_vec(), temperature, weights, bias)
+        Head::new(blocks_of(blend), temperature, weights, bias)
             .map_err(|why| anyhow!("training failed: {why}"))
     }
 
@@ -283,6 +287,10 @@ impl Trial {
         let equal = (self.error - other.error).abs() < 1e-9;
         self.error < other.error && !equal || equal && self.squares < (1.0 - MARGIN) * other.squares
     }
+}
+
+fn blocks_of(blend: Blend) -> Vec<Block> {
+    blend.iter().map(|(block, _)| *block).collect()
 }
 
 fn not_finite() -> anyhow::Error {

@@ -1,8 +1,8 @@
 //! The unseen test: how far a crop is from everything the training saw.
 //!
 //! A softmax always picks a state, also for a picture of something else. What tells such a picture is its
-//! distance to the nearest state's mean features (nearest class mean, Mensink et al. 2013), measured on the block
-//! that every head gets.
+//! distance to the nearest state's mean features (nearest class mean, Mensink et al. 2013), measured on a block that
+//! every run of the engine passes.
 
 use super::features::{Block, Features, dot};
 
@@ -15,7 +15,7 @@ pub struct Unseen {
 }
 
 impl Unseen {
-    /// The block it is measured on; the head must ask for it too.
+    /// The block it is measured on.
     pub const BLOCK: Block = Block::Mid;
 
     /// `means`: states x values of [`Self::BLOCK`]; `limit`: the distance above which a crop is unseen, above 0.

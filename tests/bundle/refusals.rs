@@ -5,7 +5,6 @@ use crate::fixture::{Fixture, bundle, fixture};
 use ajar::bundle::Code::{self, *};
 use ajar::bundle::manifest::{Role, UnseenSpec};
 use ajar::bundle::sha256_hex;
-use ajar::engine::features::Block;
 use std::fs::{self, File};
 use std::time::{Duration, Instant};
 
@@ -352,12 +351,6 @@ fn manifests(fixture: &Fixture) -> Vec<Case> {
             E30,
             "unseen: its part is there, its limit is not",
             fixture.changed(|m| m.unseen = None),
-        ),
-        case(
-            "an unseen test on a block that is not there",
-            E30,
-            "measured on the block mid",
-            fixture.changed(|m| m.head.blocks = vec![Block::P3]),
         ),
         case("means of another size", E30, "the means have ", fixture.changed(|m| m.parts[1].size = half)),
         case(
