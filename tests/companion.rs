@@ -9,14 +9,20 @@ mod cut;
 mod engine;
 #[path = "companion/evaluate.rs"]
 mod evaluate;
+#[path = "companion/export.rs"]
+mod export;
 #[path = "support/fixture.rs"]
 mod fixture;
 #[path = "companion/keys.rs"]
 mod keys;
+#[path = "support/onnxruntime.rs"]
+mod onnxruntime;
 #[path = "support/pictures.rs"]
 mod pictures;
 #[path = "companion/real.rs"]
 mod real;
+#[path = "companion/suggest.rs"]
+mod suggest;
 #[path = "companion/train.rs"]
 mod train;
 

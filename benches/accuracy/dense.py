@@ -33,7 +33,8 @@ def train(features: np.ndarray, labels: np.ndarray, states: int, seed: int) -> l
         order = rng.permutation(len(labels))
         for start in range(0, len(order), BATCH):
             step += 1
-            gradients = _gradients(weights, features[order[start : start + BATCH]], targets[order[start : start + BATCH]], rng)
+            batch = order[start : start + BATCH]
+            gradients = _gradients(weights, features[batch], targets[batch], rng)
             for w, m, v, g in zip(weights, first, second, gradients):
                 m += (1 - BETAS[0]) * (g - m)
                 v += (1 - BETAS[1]) * (g * g - v)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Measures Ajar's training beside Frigate's recipe on labelled pictures; README.md says how to read it.
 #
-#   run.sh [--data DIR] [--sets NAME,...] [--counts 5,10,25,50] [--draws 10] [--quick] [--ajar PROGRAM]
+#   run.sh [--data DIR] [--sets NAME,...] [--counts 5,10,25,50] [--draws 10] [--seed 0] [--quick] [--ajar PROGRAM]
 #
 # Needs target/release/ajar: make bench-accuracy builds it first.
 # Exit code: 0 measured, or skipped for want of data; 2 something is missing.

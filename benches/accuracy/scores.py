@@ -1,11 +1,10 @@
 """What probabilities are worth: the same functions for every recipe."""
 
-import random
-
 import numpy as np
 
 BINS = 10
 RESAMPLES = 2000
+TAILS = [5, 95]  # percentiles: a 90 % interval
 
 
 def balanced_error(probabilities: np.ndarray, truth: np.ndarray) -> float:
@@ -15,8 +14,9 @@ def balanced_error(probabilities: np.ndarray, truth: np.ndarray) -> float:
 
 
 def floor(truth: np.ndarray) -> float:
-    """Half a test picture: what an error of none is taken for in a ratio."""
-    return 0.5 / len(truth)
+    """Half a test picture of the smallest state: what an error of none is taken for in a ratio."""
+    counts = np.unique(truth, return_counts=True)[1]
+    return float(0.5 / (len(counts) * counts.min()))
 
 
 def calibration_error(probabilities: np.ndarray, truth: np.ndarray) -> float:
@@ -34,22 +34,24 @@ def auroc(familiar: np.ndarray, strange: np.ndarray) -> float:
 
 def interval(values: list[float]) -> tuple[float, float]:
     """90 % interval of the mean, by resampling the draws."""
-    rng = random.Random(0)
-    means = sorted(float(np.mean(rng.choices(values, k=len(values)))) for _ in range(RESAMPLES))
-    return means[int(0.05 * RESAMPLES)], means[int(0.95 * RESAMPLES)]
+    low, high = np.percentile(np.mean(_resampled(np.array(values), np.random.default_rng(0)), axis=1), TAILS)
+    return float(low), float(high)
 
 
-def ratio(of: list[list[float]], to: list[list[float]], floors: list[float]) -> tuple[float, float, float]:
+def ratio(ours: list[list[float]], theirs: list[list[float]], floors: list[float]) -> tuple[float, float, float]:
     """Geometric mean over the sets of the ratio of mean errors, and its 90 % interval by resampling the draws."""
+    rng = np.random.default_rng(0)
 
-    def value(pick) -> float:
-        logs = []
-        for ours, theirs, least in zip(of, to, floors):
-            chosen = pick(len(ours))
-            mean = [max(float(np.mean([errors[i] for i in chosen])), least) for errors in (ours, theirs)]
-            logs.append(np.log(mean[0] / mean[1]))
-        return float(np.exp(np.mean(logs)))
+    def logarithms(means: np.ndarray, least: float) -> np.ndarray:
+        """Of one set's ratio, for means of shape ..., 2."""
+        return np.diff(np.log(np.maximum(means[..., ::-1], least)), axis=-1)[..., 0]
 
-    rng = random.Random(0)
-    resampled = sorted(value(lambda n: rng.choices(range(n), k=n)) for _ in range(RESAMPLES))
-    return value(range), resampled[int(0.05 * RESAMPLES)], resampled[int(0.95 * RESAMPLES)]
+    pairs = [np.stack([a, b], axis=1) for a, b in zip(map(np.array, ours), map(np.array, theirs))]
+    value = np.mean([logarithms(pair.mean(0), least) for pair, least in zip(pairs, floors)])
+    draws = [logarithms(_resampled(pair, rng).mean(1), least) for pair, least in zip(pairs, floors)]
+    low, high = np.percentile(np.mean(draws, axis=0), TAILS)
+    return float(np.exp(value)), float(np.exp(low)), float(np.exp(high))
+
+
+def _resampled(draws: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return draws[rng.integers(0, len(draws), (RESAMPLES, len(draws)))]

@@ -185,8 +185,8 @@ impl Manifest {
         if !(accuracy.is_finite() && ece.is_finite()) {
             return Err("calibration: a number is not finite".into());
         }
-        self.check_unseen()?;
-        self.check_parts()
+        self.check_parts()?;
+        self.check_unseen()
     }
 
     fn check_unseen(&self) -> Result<(), String> {

@@ -1,6 +1,6 @@
 //! What the companion does with bundle files: load, inspect, verify, unpack, deploy.
 
-use super::{is_shipped, keys, shipped_plan};
+use super::{BACKBONE, is_shipped, keys, shipped_plan};
 use crate::bundle::manifest::Role;
 use crate::bundle::store::{Installed, Store};
 use crate::bundle::verify::{Verified, read_file, verify};
@@ -48,6 +48,23 @@ pub fn load(file: BundleFile) -> Result<Loaded> {
         None => Engine::new(shipped_plan()?),
     };
     Ok(Loaded { model, engine, dataset })
+}
+
+/// A verified bundle's model, and the ONNX file of its backbone.
+pub fn model_and_backbone(file: BundleFile) -> Result<(Model, Vec<u8>)> {
+    with_bundle(file, |bundle| {
+        let head = bundle.part(Role::Head).unwrap_or_default();
+        let model = Model::new(bundle.manifest.clone(), head, bundle.part(Role::Unseen))?;
+        let backbone = match bundle.part(Role::Backbone) {
+            Some(backbone) => backbone,
+            None if is_shipped(&bundle.manifest.backbone.sha256) => BACKBONE,
+            None => {
+                let why = "the bundle carries no backbone, and this Ajar has another one";
+                return Err(Refusal::new(Code::E33, why).into());
+            }
+        };
+        Ok((model, backbone.to_vec()))
+    })
 }
 
 pub fn inspect(file: BundleFile) -> Result<()> {

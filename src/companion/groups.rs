@@ -9,7 +9,7 @@ use super::ridge::Kernel;
 /// Pictures within so many seconds of the first one are of one burst.
 const BURST: Moment = 600;
 /// Squared distance of two pictures' features, relative to that of a picture and its own looks, below which they
-/// are taken for one.
+/// are taken for one: what noise of the sensor and of int8 makes of one picture.
 const NEAR: f64 = 0.1;
 const MAX_FOLDS: usize = 10;
 

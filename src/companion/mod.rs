@@ -18,6 +18,7 @@
 //! suggest     which pictures to label next
 //! keys, pack  the head becomes a signed bundle
 //! bundles     bundle files: inspect, verify, unpack, deploy
+//! export      a model becomes one ONNX file for other programs, exact in the engine's arithmetic; onnx writes it
 //! engine      how fast this machine is, and plans
 //! commands    what the user typed
 //! ```
@@ -33,10 +34,13 @@ pub mod dataset;
 mod embed;
 mod engine;
 pub mod evaluate;
+mod exact;
+pub mod export;
 mod groups;
 pub mod keys;
 mod light;
 mod moment;
+mod onnx;
 pub mod pack;
 pub mod picture;
 mod report;

@@ -15,6 +15,8 @@ use std::path::PathBuf;
 
 /// Need below which a picture adds nothing.
 const LEAST_NEED: f32 = 0.1;
+/// Squared distance between two pictures below which the second adds nothing.
+const NEAR: f32 = 0.02;
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Suggestion {
@@ -71,8 +73,8 @@ pub fn suggest(
             let others = classification.probabilities.iter().enumerate().filter(|(state, _)| *state != best);
             let second = others.map(|(_, &p)| p).fold(0.0, f32::max);
             let doubt = 1.0 - (probability - second);
-            // From half way to the limit on, a picture is unlike the others.
-            let novelty = (2.0 * classification.distance.unwrap_or(0.0) - 1.0).clamp(0.0, 1.0);
+            // From three quarters of the way to the limit on, a picture is unlike the others.
+            let novelty = (4.0 * classification.distance.unwrap_or(0.0) - 3.0).clamp(0.0, 1.0);
             let suggestion = Suggestion {
                 picture: embedded.path.clone(),
                 state: model.model.manifest.states[best].clone(),
@@ -88,7 +90,7 @@ pub fn suggest(
     let all: Vec<Candidate> = looked_at.into_iter().flatten().collect();
     let total = all.len();
     let mut candidates: Vec<Candidate> = all.into_iter().filter(|one| one.need >= LEAST_NEED).collect();
-    let add_nothing = total - candidates.len();
+    let mut add_nothing = total - candidates.len();
     let mut label = Vec::new();
     while label.len() < count {
         let value = |one: &Candidate| one.need * one.away.sqrt();
@@ -100,6 +102,9 @@ pub fn suggest(
             let squares = candidate.features.iter().zip(&taken.features).map(|(a, b)| (a - b).powi(2));
             candidate.away = candidate.away.min(squares.sum());
         }
+        let before = candidates.len();
+        candidates.retain(|candidate| candidate.away >= NEAR);
+        add_nothing += before - candidates.len();
         label.push(taken.suggestion);
     }
     Ok(Suggestions { label, add_nothing, known, quarantined })

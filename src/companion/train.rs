@@ -150,7 +150,7 @@ pub fn train(dataset: &Dataset, engine: &Engine, cache: &Cache, settings: &Setti
     }
     let (moments, times) = moments(embedded.iter());
     let rows = Rows::new(&embedded, looks);
-    let kernel = rows.kernel(FALLBACK);
+    let kernel = rows.kernel(CANDIDATES[0]);
     let groups = Groups::new(&kernel, &labels, &moments, rows.spread(&kernel));
     let set = Set { rows, labels, states, groups };
 

@@ -258,7 +258,7 @@ fn manifests(fixture: &Fixture) -> Vec<Case> {
             "a temperature of zero",
             E30,
             "head.temperature: 0",
-            replaced("temperature = 1.0", "temperature = 0.0"),
+            fixture.changed(|m| m.head.temperature = 0.0),
         ),
         case(
             "an infinite accuracy",

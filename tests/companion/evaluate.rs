@@ -28,7 +28,25 @@ fn evaluation_as_json_has_exactly_its_fields() {
     let result = json(&evaluate(&sandbox, "--json").expect(0).stdout);
     let mut keys: Vec<&str> = result.as_object().expect("an object").keys().map(String::as_str).collect();
     keys.sort_unstable();
-    assert_eq!(keys, ["accuracy", "balanced_error", "confusion", "ece", "n", "states", "unknown_rate"]);
+    let want = [
+        "accuracy",
+        "balanced_error",
+        "bursts",
+        "confusion",
+        "days",
+        "ece",
+        "interval",
+        "n",
+        "pictures",
+        "reliability",
+        "slices",
+        "states",
+        "unknown_rate",
+        "unseen_rate",
+    ];
+    assert_eq!(keys, want);
+    let first = &result["pictures"][0];
+    assert_eq!((&first["truth"], &first["picture"]), (&"closed".into(), &"pictures/closed/00.png".into()));
     assert_eq!(result["n"], 20);
     assert_eq!(result["states"], serde_json::json!(["closed", "open"]));
     assert_eq!(result["confusion"], serde_json::json!([[10, 0], [0, 10]]));
@@ -55,7 +73,10 @@ fn exchanged_labels_are_all_wrong() {
 fn evaluation_as_text_is_for_people() {
     let sandbox = sandbox();
     let output = evaluate(&sandbox, "").expect(0).stdout;
-    assert!(output.starts_with("20 pictures: accuracy 100.0 %, balanced error 0.0 %"), "{output}");
+    assert!(
+        output.starts_with("20 pictures: accuracy 100.0 % (84 to 100 %), balanced error 0.0 %"),
+        "{output}"
+    );
     assert_eq!(output.lines().count(), 5, "{output}");
 }
 
@@ -98,7 +119,7 @@ fn classification_as_json_is_a_line_for_each_picture() {
     for ((line, picture), state) in lines.iter().zip(pictures).zip(["open", "closed"]) {
         let mut keys: Vec<&str> = line.as_object().expect("an object").keys().map(String::as_str).collect();
         keys.sort_unstable();
-        assert_eq!(keys, ["picture", "probabilities", "probability", "state"]);
+        assert_eq!(keys, ["distance", "picture", "probabilities", "probability", "reason", "state"]);
         assert_eq!(line["picture"], picture);
         let probability = |of: &Value| of.as_f64().expect("a number");
         let all = line["probabilities"].as_object().expect("an object");
@@ -114,7 +135,7 @@ fn classification_as_json_is_a_line_for_each_picture() {
 #[test]
 fn below_the_threshold_a_picture_is_unknown() {
     let sandbox = sandbox();
-    for (threshold, state) in [(1.0, "unknown"), (0.0, "open")] {
+    for (threshold, state) in [(1.0, "unknown, ambiguous"), (0.0, "open")] {
         sandbox.write("other.ajb", fixture().changed(|manifest| manifest.decision.threshold = threshold));
         let output = sandbox.ajar_line("classify --bundle other.ajb pictures/open/00.png").expect(0);
         assert!(

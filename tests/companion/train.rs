@@ -1,11 +1,13 @@
 //! `ajar train`: what it makes of a dataset, and what it says of a wrong one.
 
-use crate::cli::{Output, Sandbox};
+use crate::cli::{self, Output, Sandbox};
 use crate::pictures::{self, Gate, encode, gate};
 use image::ImageFormat;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
 
 /// A sandbox with a key and `count` pictures of each state.
 fn sandbox(count: u32) -> Sandbox {
@@ -40,22 +42,222 @@ fn head(sandbox: &Sandbox, name: &str) -> (Vec<u8>, String) {
 fn the_report_says_what_was_found() {
     let sandbox = sandbox(6);
     let output = train(&sandbox, "gate", "").expect(0);
-    for says in
-        ["closed: 6 pictures", "open: 6 pictures", "cross-validated in 5 folds, 12 pictures", "gate.ajb ("]
-    {
+    for says in [
+        "closed: 6 pictures",
+        "open: 6 pictures",
+        "cross-validated in 6 folds, 12 pictures: accuracy 100.0 % (",
+        "Promising, on few pictures: 12 of 12 pictures right",
+        "Give more pictures of closed: it has 6, want 10 at least.",
+        "may flatter",
+        "gate.ajb (",
+    ] {
         assert!(output.stdout.contains(says), "want {says:?} in {}", output.stdout);
     }
     let report = report(&sandbox, "gate");
     let mut keys: Vec<&str> = report.as_object().expect("an object").keys().map(String::as_str).collect();
     keys.sort_unstable();
-    let want =
-        ["blocks", "cross_validation", "pictures", "quarantined", "seconds", "seed", "states", "strength"];
+    let want = [
+        "blocks",
+        "champion",
+        "cross_validation",
+        "looks",
+        "near_duplicates",
+        "outcomes",
+        "penalty",
+        "pictures",
+        "quarantined",
+        "seconds",
+        "seed",
+        "small",
+        "states",
+        "suspects",
+        "temperature",
+        "times",
+        "unseen",
+        "verdict",
+    ];
     assert_eq!(keys, want);
     assert_eq!(report["states"], serde_json::json!(["closed", "open"]));
     assert_eq!(report["pictures"], serde_json::json!([6, 6]));
     assert_eq!(report["quarantined"], serde_json::json!([]));
     // The generated states are easy to tell apart.
     assert_eq!(report["cross_validation"]["balanced_error"], 0.0);
+    assert_eq!(report["outcomes"].as_array().expect("a list").len(), 12);
+    assert_eq!(report["suspects"], serde_json::json!([]));
+    assert_eq!(report["verdict"]["works"], false, "six pictures are few");
+}
+
+/// The page shows itself: nothing in it is fetched from elsewhere.
+#[test]
+fn the_page_is_complete_in_itself() {
+    let sandbox = sandbox(12);
+    // One of each is in the wrong folder.
+    fs::rename(sandbox.path("pictures/open/03.jpg"), sandbox.path("pictures/closed/x.jpg"))
+        .expect("a moved file");
+    train(&sandbox, "gate", "--report gate.html").expect(0);
+    let page = fs::read_to_string(sandbox.path("gate.html")).expect("a page");
+    for says in ["<!DOCTYPE html>", "These look mislabelled", "pictures/closed/x.jpg", "Reliability diagram"]
+    {
+        assert!(page.contains(says), "want {says:?} in the page");
+    }
+    assert!(page.contains("src=\"data:image/jpeg;base64,"), "no picture in the page");
+    for outside in ["http://", "https://", "<script", "<link", "url("] {
+        assert!(!page.contains(outside), "{outside} in the page");
+    }
+    assert_eq!(report(&sandbox, "gate")["outcomes"].as_array().expect("a list").len(), 24);
+    train(&sandbox, "again", "--report gate.txt").expect_error(2, "want a name that ends in .html or .json");
+}
+
+/// Names of states come from folders, and anything may be in a folder's name.
+#[test]
+fn names_are_escaped_in_the_page() {
+    let sandbox = sandbox(3);
+    fs::rename(sandbox.path("pictures/open"), sandbox.path("pictures/<b>&")).expect("a renamed folder");
+    train(&sandbox, "gate", "--report gate.html").expect(0);
+    let page = fs::read_to_string(sandbox.path("gate.html")).expect("a page");
+    assert!(page.contains("&lt;b&gt;&amp;") && !page.contains("<b>"), "{page}");
+}
+
+/// Labels that are wrong are found, and few others are suspected.
+#[test]
+fn wrong_labels_and_copies_are_suspects() {
+    let sandbox = sandbox(15);
+    let moved = ["pictures/open/02.png", "pictures/open/07.jpg"];
+    for (i, from) in moved.iter().enumerate() {
+        let to = sandbox.path(&format!("pictures/closed/wrong{i}.png"));
+        fs::rename(sandbox.path(from), to).expect("a moved file");
+    }
+    fs::copy(sandbox.path("pictures/open/04.png"), sandbox.path("pictures/closed/copy.png")).expect("a copy");
+    let output = train(&sandbox, "gate", "").expect(0);
+    let report = report(&sandbox, "gate");
+    let suspects = report["suspects"].as_array().expect("a list");
+    let of =
+        |name: &str| suspects.iter().find(|s| s["path"].as_str().is_some_and(|path| path.ends_with(name)));
+    for name in ["wrong0.png", "wrong1.png"] {
+        let suspect = of(name).unwrap_or_else(|| panic!("{name} is not suspected: {suspects:?}"));
+        assert_eq!((&suspect["labelled"], &suspect["looks_like"]), (&"closed".into(), &"open".into()));
+        assert_eq!(suspect["copy"], false);
+    }
+    // A copy in two states is named whatever the model thinks.
+    assert!(suspects[0]["copy"] == true, "{suspects:?}");
+    assert!(suspects.len() <= 4, "{suspects:?}");
+    assert!(output.stdout.contains("pictures look mislabelled:"), "{}", output.stdout);
+}
+
+#[test]
+fn near_duplicates_count_as_one_and_small_pictures_are_named() {
+    let sandbox = sandbox(4);
+    // The same picture once more, in another file format.
+    let again = image::open(sandbox.path("pictures/open/00.png")).expect("a picture").into_rgb8();
+    sandbox.write("pictures/open/00.webp", encode(&again, ImageFormat::WebP));
+    let small = image::imageops::resize(&gate(Gate::Open, 77), 40, 30, image::imageops::FilterType::Triangle);
+    sandbox.write("pictures/open/small.png", encode(&small, ImageFormat::Png));
+    let output = train(&sandbox, "gate", "").expect(0);
+    let report = report(&sandbox, "gate");
+    assert_eq!(report["near_duplicates"], 1);
+    assert_eq!(report["small"], serde_json::json!(["pictures/open/small.png"]));
+    assert!(
+        output.stdout.contains("nearly the same as another, and counted with it: 1"),
+        "{}",
+        output.stdout
+    );
+    assert!(
+        output.stdout.contains("less than 64 pixels a side (pictures/open/small.png)"),
+        "{}",
+        output.stdout
+    );
+}
+
+/// Champion and challenger: what is there stays if it is better.
+#[test]
+fn a_better_model_is_not_replaced_unless_told() {
+    let sandbox = sandbox(12);
+    train(&sandbox, "gate", "").expect(0);
+    let again = train(&sandbox, "gate", "").expect(0);
+    assert!(
+        again.stdout.contains("on the same pictures, the model there gets 100.0 % right"),
+        "{}",
+        again.stdout
+    );
+    let champion = fs::read(sandbox.path("gate.ajb")).expect("a bundle");
+    // New pictures, and a third state that looks like one of the two: it can only be guessed.
+    for day in 60..72 {
+        for (name, state) in [("open", Gate::Open), ("closed", Gate::Closed)] {
+            sandbox
+                .write(&format!("pictures/{name}/n{day}.png"), encode(&gate(state, day), ImageFormat::Png));
+        }
+    }
+    for day in 80..88 {
+        sandbox.write(&format!("pictures/half/{day}.png"), encode(&gate(Gate::Open, day), ImageFormat::Png));
+    }
+    let kept = train(&sandbox, "gate", "--report kept.json");
+    let kept = kept.expect_error(3, "gate.ajb stays: the model there is better; --replace replaces it");
+    assert!(
+        kept.stdout.contains("of 32 pictures that the model there was not trained on"),
+        "{}",
+        kept.stdout
+    );
+    assert_eq!(report(&sandbox, "kept")["champion"]["compared"], "new_pictures");
+    assert_eq!(fs::read(sandbox.path("gate.ajb")).expect("a bundle"), champion);
+    train(&sandbox, "gate", "--replace").expect(0);
+    assert_ne!(fs::read(sandbox.path("gate.ajb")).expect("a bundle"), champion);
+}
+
+#[test]
+fn what_is_no_bundle_of_this_model_is_not_overwritten() {
+    let sandbox = sandbox(2);
+    sandbox.write("gate.ajb", "my only copy");
+    train(&sandbox, "gate", "").expect_error(2, "gate.ajb: is no bundle to compare with");
+    assert_eq!(fs::read_to_string(sandbox.path("gate.ajb")).expect("a file"), "my only copy");
+    train(&sandbox, "gate", "--replace").expect(0);
+    let other = "train --name door --dataset pictures --key k --out gate.ajb";
+    sandbox.ajar_line(other).expect_error(2, "holds the model \"gate\"");
+}
+
+/// A cut-off training leaves neither a bundle nor a part of one, whenever it was cut off.
+#[test]
+fn a_cancelled_training_leaves_nothing_behind() {
+    let sandbox = sandbox(60);
+    let args =
+        "train --name gate --dataset pictures --key k --out gate.ajb --report gate.json --report gate.html";
+    let mut cancelled = 0;
+    for after in [20, 100, 300] {
+        let mut running =
+            sandbox.command(cli::AJAR).args(args.split(' ')).stdout(Stdio::null()).spawn().expect("ajar");
+        std::thread::sleep(Duration::from_millis(after));
+        // As Ctrl-C does.
+        let process = rustix::process::Pid::from_child(&running);
+        let _ = rustix::process::kill_process(process, rustix::process::Signal::INT);
+        if running.wait().expect("its end").code().is_some() {
+            continue; // it was done before
+        }
+        cancelled += 1;
+        let entries = fs::read_dir(sandbox.path("")).expect("the sandbox");
+        let names = entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
+        let left: Vec<String> =
+            names.filter(|name| !["home", "k", "pictures"].contains(&name.as_str())).collect();
+        assert!(left.is_empty(), "{left:?} after {after} ms");
+        assert_eq!(fs::read_dir(sandbox.path("k")).expect("k").count(), 2, "a sequence number was used up");
+    }
+    assert!(cancelled > 0, "no training took long enough to be cancelled");
+    train(&sandbox, "gate", "").expect(0);
+}
+
+/// What the engine made of a picture is kept, and gives the same model again.
+#[test]
+fn a_retraining_uses_what_is_there_and_gives_the_same() {
+    let sandbox = sandbox(5);
+    train(&sandbox, "cold", "").expect(0);
+    let cache = sandbox.path("home/.cache/ajar/embeddings");
+    let kept: Vec<_> =
+        fs::read_dir(&cache).expect("a cache").map(|entry| entry.expect("an entry").path()).collect();
+    assert_eq!(kept.len(), 10);
+    // One is damaged, one is gone: both are made anew.
+    fs::write(&kept[0], "rubbish").expect("a damaged file");
+    fs::remove_file(&kept[1]).expect("a removed file");
+    train(&sandbox, "warm", "").expect(0);
+    assert_eq!(head(&sandbox, "cold"), head(&sandbox, "warm"));
+    assert_eq!(fs::read_dir(&cache).expect("a cache").count(), 10);
 }
 
 #[test]
@@ -141,6 +343,8 @@ fn one_picture_each_trains_without_cross_validation() {
     let sandbox = sandbox(1);
     let output = train(&sandbox, "gate", "").expect(0);
     assert!(output.stdout.contains("not cross-validated: at least two pictures"), "{}", output.stdout);
+    assert!(output.stdout.contains("never `unseen`"), "{}", output.stdout);
+    assert_eq!(report(&sandbox, "gate")["unseen"], Value::Null);
     assert_eq!(report(&sandbox, "gate")["cross_validation"], Value::Null);
 }
 
@@ -220,6 +424,9 @@ fn mistakes_in_the_arguments_are_named() {
     }
     train(&sandbox, "gate", "--per-state 0").expect_error(2, "0 is not in 1..");
     train(&sandbox, "gate", "--seed x").expect_error(2, "--seed");
+    for share in ["0", "1", "-1", "nan", "x"] {
+        train(&sandbox, "gate", &format!("--false-alarms={share}")).expect_error(2, "--false-alarms");
+    }
     assert!(!sandbox.path("gate.ajb").exists());
 }
 

@@ -88,6 +88,7 @@ impl Sandbox {
             .current_dir(self.directory.path())
             .env("HOME", self.path("home"))
             .env("XDG_CONFIG_HOME", self.path("home/.config"))
+            .env("XDG_CACHE_HOME", self.path("home/.cache"))
             .stdin(Stdio::null());
         VARIABLES.iter().for_each(|name| {
             command.env_remove(name);

@@ -1,5 +1,6 @@
 //! The companion's commands: what the user typed, and what it does.
 
+mod export;
 mod judge;
 mod train;
 
@@ -11,6 +12,7 @@ use crate::config::Codec;
 use crate::exit::UsageError;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use export::ExportArgs;
 use judge::{ClassifyArgs, EvaluateArgs, SuggestArgs};
 use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
@@ -45,6 +47,8 @@ enum Command {
     Bundle(BundleCommand),
     /// Install a bundle into a store
     Deploy(DeployArgs),
+    /// Write a model, backbone and head, as one ONNX file for other programs
+    Export(ExportArgs),
     /// Look at the engine that runs the models: path, speed, plan
     #[command(subcommand)]
     Engine(EngineCommand),
@@ -183,9 +187,20 @@ impl Cli {
             Command::Bundle(BundleCommand::Verify(args)) => bundles::check(args.file()),
             Command::Bundle(BundleCommand::Unpack { file, out }) => bundles::unpack(file.file(), out),
             Command::Deploy(args) => bundles::deploy(args.file.file(), &args.store),
+            Command::Export(args) => export::run(&args),
             Command::Engine(command) => command.run(),
         }
     }
+}
+
+/// Whether a file can be written there, before the work that makes it.
+fn check_place(file: &Path) -> Result<(), UsageError> {
+    let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if file.is_dir() || parent.is_some_and(|parent| !parent.is_dir()) {
+        let why = "cannot be written: want a file in an existing directory";
+        return Err(UsageError(format!("{}: {why}", file.display())));
+    }
+    Ok(())
 }
 
 fn new_key(out: &Path, no_password: bool) -> Result<()> {

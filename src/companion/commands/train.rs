@@ -1,5 +1,6 @@
 //! `ajar train`: from folders of pictures to a signed bundle.
 
+use super::check_place;
 use crate::bundle::manifest::check_model_name;
 use crate::companion::bundles::{self, BundleFile};
 use crate::companion::cache::Cache;
@@ -12,7 +13,7 @@ use crate::exit::{Kept, UsageError};
 use anyhow::Result;
 use clap::Args;
 use std::io::{Write, stdout};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 #[derive(Args)]
 pub struct TrainArgs {
@@ -86,15 +87,6 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     let (manifest, parts) = pack::describe(&args.name, seq, &trained, BACKBONE);
     pack::write_whole(&args.out, &pack::sign(&manifest, &parts, &key)?)?;
     writeln!(stdout(), "{} (sequence number {seq}, {:.1} s)", args.out.display(), trained.report.seconds)?;
-    Ok(())
-}
-
-fn check_place(file: &Path) -> Result<(), UsageError> {
-    let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
-    if file.is_dir() || parent.is_some_and(|parent| !parent.is_dir()) {
-        let why = "cannot be written: want a file in an existing directory";
-        return Err(UsageError(format!("{}: {why}", file.display())));
-    }
     Ok(())
 }
 
