@@ -168,9 +168,9 @@ mod tests {
             };
             let bias_gradient: f64 = all.iter().map(|&i| share[i] * residual(i)).sum();
             assert!(bias_gradient.abs() < 1e-6, "{bias_gradient}");
-            for d in 0..3 {
+            for (d, weight) in w.iter().enumerate() {
                 let data: f64 = all.iter().map(|&i| share[i] * residual(i) * x(i, d)).sum();
-                let gradient = data + 0.1 * variance / 6.0 * w[d];
+                let gradient = data + 0.1 * variance / 6.0 * weight;
                 assert!(gradient.abs() < 1e-6, "state {state}, feature {d}: {gradient}");
             }
         }

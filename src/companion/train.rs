@@ -10,7 +10,7 @@ use super::cache::Cache;
 use super::calibrate;
 use super::champion::Comparison;
 use super::dataset::{Dataset, Example};
-use super::embed::{Embedded, Quarantined, embed};
+use super::embed::{Embedded, Quarantined, embed, progress};
 use super::evaluate::{Evaluation, Outcome};
 use super::groups::Groups;
 use super::light;
@@ -214,9 +214,11 @@ impl Set {
     /// The best candidate by cross-validation; `None` where a state has too few pictures.
     fn choose(&self) -> Result<Option<Trial>> {
         let Some(folds) = &self.groups.folds else { return Ok(None) };
+        let bar = progress((CANDIDATES.len() + PENALTIES.len() - 1) as u64, "training");
         let mut best: Option<Trial> = None;
         for blend in CANDIDATES {
             let trial = self.cross_validate(folds, blend, PENALTIES[0])?;
+            bar.inc(1);
             if best.as_ref().is_none_or(|best| trial.beats(best)) {
                 best = Some(trial);
             }
@@ -224,10 +226,12 @@ impl Set {
         for &penalty in &PENALTIES[1..] {
             let Some(champion) = &best else { break };
             let trial = self.cross_validate(folds, champion.blend, penalty)?;
+            bar.inc(1);
             if trial.beats(champion) {
                 best = Some(trial);
             }
         }
+        bar.finish_and_clear();
         Ok(best)
     }
 
