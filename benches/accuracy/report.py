@@ -59,9 +59,16 @@ def _worse(cell: Cell) -> bool:
 
 
 def _ratio_to(cells: list[Cell], recipe: str, labels: int) -> tuple[float, float, float]:
-    rows = [cell for cell in cells if cell.labels == labels]
+    rows = [cell for cell in cells if cell.labels == labels and _mistakes(cell, recipe)]
+    if not rows:
+        return 1.0, 1.0, 1.0
     ours, theirs = [cell.errors["ajar"] for cell in rows], [cell.errors[recipe] for cell in rows]
     return ratio(ours, theirs, [cell.floor for cell in rows])
+
+
+def _mistakes(cell: Cell, recipe: str) -> bool:
+    """Whether either made any: nothing over nothing is no ratio."""
+    return any(cell.errors["ajar"]) or any(cell.errors[recipe])
 
 
 def _ratios(cells: list[Cell]) -> list[str]:
@@ -72,6 +79,12 @@ def _ratios(cells: list[Cell]) -> list[str]:
             value, low, high = _ratio_to(cells, recipe, labels)
             line += f"  {value:.2f} ({low:.2f}-{high:.2f}) x {recipe}"
         lines.append(line)
+        rows = [cell for cell in cells if cell.labels == labels]
+        without = [cell.name for cell in rows if not _mistakes(cell, "frigate")]
+        if without:
+            share = (len(rows) - len(without)) / len(rows)
+            value = _ratio_to(cells, "frigate", labels)[0] ** share
+            lines.append(f"    left out, as neither makes a mistake there: {', '.join(without)}; as a ratio of 1: {value:.2f} x frigate")
     return lines
 
 

@@ -154,9 +154,17 @@ impl Rows {
         means
     }
 
-    /// Distance of a picture to the nearest of these means.
-    pub fn distance(&self, block: Block, means: &[f32], picture: usize) -> f64 {
-        let x = self.row(block, picture);
+    /// Median distance of the looks to the nearest of these means; 0 without looks.
+    pub fn look_distance(&self, block: Block, means: &[f32]) -> f32 {
+        let looks = self.pictures..self.count();
+        let mut distances: Vec<f64> = looks.map(|row| self.distance(block, means, row)).collect();
+        distances.sort_by(f64::total_cmp);
+        distances.get(distances.len() / 2).map_or(0.0, |&median| median as f32)
+    }
+
+    /// Distance of a row, such as a picture, to the nearest of these means.
+    pub fn distance(&self, block: Block, means: &[f32], row: usize) -> f64 {
+        let x = self.row(block, row);
         let squared = |mean: &[f32]| mean.iter().zip(x).map(|(m, x)| f64::from(m - x).powi(2)).sum::<f64>();
         means.chunks_exact(block.values()).map(squared).fold(f64::INFINITY, f64::min).sqrt()
     }

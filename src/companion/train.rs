@@ -41,8 +41,6 @@ const CANDIDATES: [Blend; 3] = [
 ];
 /// Penalties that may be chosen, in units of the features' variance; the first one unless another is better.
 const PENALTIES: [f64; 3] = [0.03, 0.01, 0.1];
-/// What costs more must be better by this share of its squared error, where it makes as many mistakes.
-const MARGIN: f64 = 0.05;
 /// Folds that distances are measured with. Fewer and longer ones than for the scores: what makes a picture unlike the
 /// others, such as the weather, lasts longer than a fold of ten.
 const DISTANCE_FOLDS: usize = 5;
@@ -125,9 +123,8 @@ struct Trial {
     blend: Blend,
     penalty: f64,
     scores: Vec<Vec<f64>>,
-    /// Mean over the states of the share that is wrong.
-    error: f64,
-    /// Mean over the states of the scores' squared distance from the truth.
+    /// Sum over the states of their scores' mean squared distance from the truth. With few pictures it tells more than
+    /// the count of mistakes.
     squares: f64,
 }
 
@@ -219,7 +216,7 @@ impl Set {
         for blend in CANDIDATES {
             let trial = self.cross_validate(folds, blend, PENALTIES[0])?;
             bar.inc(1);
-            if best.as_ref().is_none_or(|best| trial.beats(best)) {
+            if best.as_ref().is_none_or(|best| trial.squares < best.squares) {
                 best = Some(trial);
             }
         }
@@ -227,7 +224,7 @@ impl Set {
             let Some(champion) = &best else { break };
             let trial = self.cross_validate(folds, champion.blend, penalty)?;
             bar.inc(1);
-            if trial.beats(champion) {
+            if trial.squares < champion.squares {
                 best = Some(trial);
             }
         }
@@ -239,18 +236,14 @@ impl Set {
         let scores =
             self.rows.out_of_fold(&self.labels, &self.groups.weights, self.states, folds, blend, penalty);
         let scores = scores.ok_or_else(not_finite)?;
-        let (mut wrong, mut squares) = (vec![0.0; self.states], vec![0.0; self.states]);
-        let mut counts = vec![0.0; self.states];
+        let (mut squares, mut counts) = (vec![0.0; self.states], vec![0.0; self.states]);
         for (&label, scores) in self.labels.iter().zip(&scores) {
-            let best = scores.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
-            wrong[label] += f64::from(u8::from(best.is_none_or(|(best, _)| best != label)));
             let off = |(state, score): (usize, &f64)| (score - f64::from(u8::from(state == label))).powi(2);
             squares[label] += scores.iter().enumerate().map(off).sum::<f64>();
             counts[label] += 1.0;
         }
-        let mean =
-            |of: &[f64]| of.iter().zip(&counts).map(|(sum, n)| sum / n).sum::<f64>() / self.states as f64;
-        Ok(Trial { blend, penalty, error: mean(&wrong), squares: mean(&squares), scores })
+        let means = squares.iter().zip(&counts).map(|(sum, n)| sum / n);
+        Ok(Trial { blend, penalty, squares: means.sum(), scores })
     }
 
     fn head(&self, blend: Blend, penalty: f64, temperature: f32) -> Result<Head> {
@@ -278,18 +271,12 @@ impl Set {
     }
 
     fn unseen(&self, distances: &[f64], false_alarms: f64) -> Option<(Unseen, UnseenSpec)> {
-        let limit = calibrate::limit(distances, false_alarms)?;
         let means = self.rows.means(Unseen::BLOCK, &self.labels, &self.groups.weights, self.states, |_| true);
+        // Pictures of one quiet hour are all alike. What a little shaking or light makes of them is familiar too.
+        let limit =
+            calibrate::limit(distances, false_alarms)?.max(self.rows.look_distance(Unseen::BLOCK, &means));
         let spec = UnseenSpec { limit, false_alarms: false_alarms as f32 };
         Some((Unseen::new(means, limit).ok()?, spec))
-    }
-}
-
-impl Trial {
-    /// Fewer mistakes, or as many and clearly closer to the truth.
-    fn beats(&self, other: &Trial) -> bool {
-        let equal = (self.error - other.error).abs() < 1e-9;
-        self.error < other.error && !equal || equal && self.squares < (1.0 - MARGIN) * other.squares
     }
 }
 
