@@ -3,7 +3,7 @@
 use super::evaluate::{Day, Evaluation, Outcome, most_probable};
 use super::picture;
 use super::suspects::Suspect;
-use super::train::{Report, Trained};
+use super::train::{MIN_SIDE, Report, Trained};
 use crate::exit::UsageError;
 use anyhow::{Context, Result};
 use ct_codecs::{Base64, Encoder};
@@ -269,7 +269,7 @@ fn facts(report: &Report) -> Markup {
                     }
                     tr { th scope="row" { "nearly the same as another" } td { (report.near_duplicates) } }
                     tr { th scope="row" { "could not be read" } td { (report.quarantined.len()) } }
-                    tr { th scope="row" { "less than 64 pixels a side" } td { (report.small.len()) } }
+                    tr { th scope="row" { "less than " (MIN_SIDE) " pixels a side" } td { (report.small.len()) } }
                     @if let Some(validation) = &report.cross_validation {
                         tr { th scope="row" { "bursts" } td { (validation.evaluation.bursts) } }
                         tr { th scope="row" { "folds" } td { (validation.folds) } }

@@ -64,8 +64,7 @@ impl Rows {
         Kernel::sum(blend.iter().map(|(block, share)| (&self.kernels[index(*block)], *share)))
     }
 
-    /// Mean squared distance of a picture to its looks; infinite where there are none would call all pictures near,
-    /// so it is 0.
+    /// Mean squared distance of a picture to its looks; 0 without looks, so that only equal pictures are near.
     pub fn spread(&self, kernel: &Kernel) -> f64 {
         let looks = self.pictures..self.count();
         let n = looks.len().max(1) as f64;

@@ -11,6 +11,7 @@ use super::evaluate::most_probable;
 use crate::engine::EngineError;
 use crate::engine::unseen::Unseen;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// Need below which a picture adds nothing.
@@ -65,8 +66,9 @@ pub fn suggest(
     count: usize,
 ) -> Result<Suggestions, EngineError> {
     let examples: Vec<Example> = pictures.into_iter().map(|path| Example { path, state: 0 }).collect();
+    let hashes: BTreeSet<&str> = model.dataset.lines().filter_map(|line| line.split(' ').next()).collect();
     let (looked_at, quarantined) = embed(&model.engine, cache, &examples, 0, |embedded| {
-        let known = model.dataset.lines().any(|line| line.starts_with(&embedded.sha256));
+        let known = hashes.contains(embedded.sha256.as_str());
         (!known).then(|| {
             let classification = model.model.classify(&embedded.features());
             let (best, probability) = most_probable(&classification.probabilities);

@@ -51,7 +51,7 @@ const FALLBACK_TEMPERATURE: f32 = 0.25;
 pub const THRESHOLD: f32 = 0.8;
 pub const VERIFICATION: u8 = 3;
 /// Least side of a crop, in pixels, that shows anything to an engine that looks at 128.
-const MIN_SIDE: u32 = 64;
+pub const MIN_SIDE: u32 = 64;
 
 /// What the user may set.
 pub struct Settings {

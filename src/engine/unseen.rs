@@ -63,8 +63,9 @@ impl Unseen {
     /// Distance to the nearest mean, over the limit: above 1 the crop is unseen.
     pub fn distance(&self, features: &Features) -> f32 {
         let x = features.block(Self::BLOCK);
+        let own = dot(x, x);
         let means = self.means.chunks_exact(Self::BLOCK.values());
-        let squared = means.map(|mean| dot(x, x) - 2.0 * dot(x, mean) + dot(mean, mean));
+        let squared = means.map(|mean| own - 2.0 * dot(x, mean) + dot(mean, mean));
         squared.fold(f32::INFINITY, f32::min).max(0.0).sqrt() / self.limit
     }
 }

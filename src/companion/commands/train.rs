@@ -6,7 +6,7 @@ use crate::companion::bundles::{self, BundleFile};
 use crate::companion::cache::Cache;
 use crate::companion::champion::{Comparison, compare};
 use crate::companion::dataset::Dataset;
-use crate::companion::train::{Settings, Trained, train};
+use crate::companion::train::{MIN_SIDE, Settings, Trained, train};
 use crate::companion::{BACKBONE, keys, pack, report, shipped_plan};
 use crate::engine::Engine;
 use crate::exit::{Kept, UsageError};
@@ -134,7 +134,7 @@ fn print(trained: &Trained) -> Result<()> {
         let (n, path) = (report.small.len(), first.display());
         writeln!(
             out,
-            "small: {n} pictures have less than 64 pixels a side ({path}); a closer crop tells more"
+            "small: {n} pictures have less than {MIN_SIDE} pixels a side ({path}); a closer crop tells more"
         )?;
     }
     match &report.cross_validation {
