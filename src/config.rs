@@ -39,6 +39,27 @@ pub struct DeviceConfig {
     pub board: String,
     pub store: PathBuf,
     pub trusted_keys: PathBuf,
+    /// The Unix socket that `ajar` and `curl` reach `ajard` by; nobody does if it is empty.
+    pub control_socket: PathBuf,
+    /// Bundles that are put there are installed. Beside the store unless given.
+    pub inbox: Option<PathBuf>,
+    pub trial: TrialConfig,
+}
+
+/// What a new generation of a model must show before it is the active one.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrialConfig {
+    /// Attempts without a fault.
+    pub attempts: u32,
+    /// Time that `ajard` has run it.
+    pub minutes: f64,
+}
+
+impl Default for TrialConfig {
+    fn default() -> Self {
+        TrialConfig { attempts: 32, minutes: 10.0 }
+    }
 }
 
 impl Default for DeviceConfig {
@@ -48,6 +69,9 @@ impl Default for DeviceConfig {
             board: DEFAULT_BOARD.into(),
             store: "/var/lib/ajar/store".into(),
             trusted_keys: "/etc/ajar/trusted-keys.d".into(),
+            control_socket: "/run/ajard/control.sock".into(),
+            inbox: None,
+            trial: TrialConfig::default(),
         }
     }
 }
@@ -242,6 +266,11 @@ impl Config {
         Ok(())
     }
 
+    /// Where bundles are put that shall be installed.
+    pub fn inbox(&self) -> PathBuf {
+        self.device.inbox.clone().unwrap_or_else(|| self.device.store.with_file_name("inbox"))
+    }
+
     /// Every (model, camera) pair, in order of their names.
     pub fn watches(&self) -> impl Iterator<Item = (&str, &str)> {
         self.classification.custom.iter().flat_map(|(model, config)| {
@@ -264,6 +293,10 @@ impl Config {
     }
 
     fn check_device(&self) -> Result<(), String> {
+        let minutes = self.device.trial.minutes;
+        if !(0.0..=MAX_SECONDS / 60.0).contains(&minutes) {
+            return Err(format!("device.trial.minutes: {minutes} is not a number from 0 to 1.6e7"));
+        }
         match &self.device.id {
             Some(id) => check_topic_level(id).map_err(|why| format!("device.id: {why}")),
             None => Ok(()),

@@ -35,6 +35,8 @@ pub mod board;
 pub mod bundle;
 #[cfg(feature = "common")]
 pub mod camera;
+#[cfg(feature = "common")]
+pub mod child;
 #[cfg(feature = "companion")]
 pub mod companion;
 #[cfg(feature = "common")]
@@ -47,3 +49,5 @@ pub mod engine;
 pub mod exit;
 #[cfg(feature = "common")]
 pub mod model;
+#[cfg(feature = "common")]
+pub mod selftest;

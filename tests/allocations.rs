@@ -11,7 +11,7 @@ use ajar::device::gpio::Gpio;
 use ajar::device::mailbox::Mailbox;
 use ajar::device::run::{Loop, Outputs, Runner};
 use ajar::watch::crop::{Input, Region};
-use ajar::watch::decision::{Classification, DecisionSettings, Probabilities};
+use ajar::watch::decision::{Classification, DecisionSettings, NO_DWELL, Probabilities};
 use ajar::watch::gate::GateSettings;
 use embassy_time::{Duration, Instant};
 use gstreamer::prelude::*;
@@ -26,6 +26,7 @@ fn watch_loop(mailbox: Arc<Mailbox>) -> Loop {
         threshold: 0.8,
         max_distance: 1.0,
         verification: 3,
+        dwell: NO_DWELL,
         stale_after: Duration::from_secs(15),
     };
     let states = vec!["open".to_string(), "closed".to_string()];

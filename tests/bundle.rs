@@ -8,6 +8,10 @@
 mod cli;
 #[path = "bundle/corruption.rs"]
 mod corruption;
+#[path = "bundle/crash.rs"]
+mod crash;
+#[path = "bundle/disk.rs"]
+mod disk;
 #[path = "support/fixture.rs"]
 mod fixture;
 #[path = "support/pictures.rs"]

@@ -1,7 +1,7 @@
 //! What must hold of the centre whatever happens to it.
 
 use ajar::watch::crop::{CropBuffer, Input, PixelRect, Region};
-use ajar::watch::decision::{Classification, Decision, DecisionSettings, Probabilities, Unknown, Verdict};
+use ajar::watch::decision::{NO_DWELL, Classification, Decision, DecisionSettings, Probabilities, Unknown, Verdict};
 use ajar::watch::frame::{Chroma, Colour, Frame, Matrix, Plane, Range};
 use ajar::watch::gate::{Gate, GateSettings, RECHECK_LIMIT, Reason};
 use ajar::watch::motion::Motion;
@@ -55,7 +55,7 @@ proptest! {
         verification in 1u8..5,
     ) {
         let stale_after = Duration::from_secs(15);
-        let settings = DecisionSettings { threshold: THRESHOLD, max_distance: 1.0, verification, stale_after };
+        let settings = DecisionSettings { threshold: THRESHOLD, max_distance: 1.0, verification, dwell: NO_DWELL, stale_after };
         let mut now = Instant::from_secs(100);
         let mut decision = Decision::new(settings, now);
         let (mut last_frame, mut sequence) = (now, 0);

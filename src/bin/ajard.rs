@@ -2,6 +2,7 @@
 
 use ajar::config::Config;
 use ajar::device::{self, events::Events};
+use ajar::selftest::{self, SelftestArgs};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -31,6 +32,9 @@ enum Command {
         /// The backbone's ONNX file
         onnx: PathBuf,
     },
+    /// Try a stored model
+    #[command(hide = true, name = selftest::COMMAND)]
+    Selftest(SelftestArgs),
     /// Say whether the configuration, its models and pipelines are in order
     Check {
         /// The configuration, usually /etc/ajar/config.toml
@@ -53,6 +57,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             device::run(&config, Events::open(events.as_deref())?)
         }
         Command::Lower { onnx } => device::lowering::print_plan(&onnx),
+        Command::Selftest(args) => selftest::run(&args),
         Command::Check { config } => {
             for line in device::check(&Config::load(&config)?)? {
                 println!("{line}");

@@ -1,18 +1,22 @@
 //! The manifest: what the model is, and the size and SHA-256 of every part.
 
+use super::golden::{Golden, MAX_GOLDEN};
 use super::{Code, Refusal};
 use crate::engine::features::Block;
 use crate::engine::head::Head;
 use crate::engine::unseen::Unseen;
-use crate::watch::crop::INPUT_SIDE;
+use crate::watch::crop::{INPUT_SIDE, Region};
 use crate::watch::decision::MAX_STATES;
 use crate::watch::quantise::{MEAN, STD};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Backbone family, input, quantisation and post-processing that this Ajar runs. A bundle made
 /// for another combination is refused.
 pub const COMPAT: &str = "mobilenetv2-1.0-128-int8/2";
 pub const MAX_PARTS: usize = 16;
+/// Longest dwell, in seconds.
+const MAX_DWELL: f32 = 3600.0;
 /// Required by a bundle with an unseen test: a reader that skipped it would publish states of what it never saw.
 pub const UNSEEN: &str = "unseen";
 /// Names of features a manifest may require.
@@ -34,6 +38,9 @@ pub struct Manifest {
     pub compat: String,
     /// The oldest `ajard` that runs it.
     pub min_ajard: String,
+    /// Boards, device ids or CPU architectures that may run it; any if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<String>,
     pub states: Vec<String>,
     pub input: InputSpec,
     pub head: HeadSpec,
@@ -42,7 +49,15 @@ pub struct Manifest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unseen: Option<UnseenSpec>,
     pub backbone: BackboneSpec,
+    #[serde(default)]
+    pub limits: LimitsSpec,
+    /// Absent from a bundle that carries no part of the role `selftest`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selftest: Option<SelftestSpec>,
     pub calibration: Calibration,
+    /// By camera: where in its frame the training's pictures were cut.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub crops: BTreeMap<String, CropSpec>,
     #[serde(rename = "part")]
     pub parts: Vec<Part>,
 }
@@ -78,6 +93,46 @@ pub struct HeadSpec {
 pub struct DecisionSpec {
     pub threshold: f32,
     pub verification: u8,
+    /// By state: seconds that the attempts must agree on it before it is published. None for a state that is not here.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub dwell: BTreeMap<String, f32>,
+}
+
+/// What a device grants the model; more is a fault.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsSpec {
+    /// Of one attempt.
+    pub infer_ms: u32,
+    /// Of the program that runs this model alone.
+    pub rss_mib: u32,
+    /// Of the engine's activations.
+    pub arena_kib: u32,
+}
+
+impl Default for LimitsSpec {
+    /// Several times what the shipped backbone takes on the slowest board.
+    fn default() -> Self {
+        LimitsSpec { infer_ms: 1000, rss_mib: 128, arena_kib: 2048 }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SelftestSpec {
+    /// Most that a probability may differ from the expected one.
+    pub tolerance: f32,
+}
+
+/// A crop as it was when the pictures were cut.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CropSpec {
+    /// x1, y1, x2, y2 in fractions of the frame.
+    pub crop: [f64; 4],
+    /// Width divided by height of the frame; 0 if that is not known.
+    #[serde(default)]
+    pub frame_aspect: f64,
 }
 
 /// When a crop is farther from the training than a state may be.
@@ -107,6 +162,8 @@ pub struct Calibration {
     pub pictures: Vec<u32>,
     /// Cross-validated.
     pub accuracy: f32,
+    /// The accuracy's 95 % confidence interval.
+    pub interval: [f32; 2],
     /// Cross-validated expected calibration error.
     pub ece: f32,
     /// Program and version that trained it.
@@ -130,6 +187,8 @@ pub enum Role {
     Unseen,
     /// The pictures it was trained on, by hash: for the companion, which compares models.
     Dataset,
+    /// Crops with what the model must say of them.
+    Selftest,
     Backbone,
 }
 
@@ -163,13 +222,7 @@ impl Manifest {
         }
         check_model_name(&self.model).map_err(|why| format!("model: {why}"))?;
         check_states(&self.states).map_err(|why| format!("states: {why}"))?;
-        let DecisionSpec { threshold, verification } = self.decision;
-        if !(0.0..=1.0).contains(&threshold) {
-            return Err(format!("decision.threshold: {threshold} is not within 0 and 1"));
-        }
-        if verification == 0 {
-            return Err("decision.verification: must be at least 1".into());
-        }
+        self.check_decision()?;
         let temperature = self.head.temperature;
         if !(temperature.is_finite() && temperature > 0.0) {
             return Err(format!("head.temperature: {temperature} is not above 0"));
@@ -181,12 +234,71 @@ impl Manifest {
         if !is_sha256(&self.backbone.sha256) {
             return Err("backbone.sha256: want 64 lower-case hex digits".into());
         }
-        let Calibration { accuracy, ece, .. } = self.calibration;
-        if !(accuracy.is_finite() && ece.is_finite()) {
+        let Calibration { accuracy, ece, interval: [low, high], .. } = self.calibration;
+        if ![accuracy, ece, low, high].iter().all(|x| x.is_finite()) {
             return Err("calibration: a number is not finite".into());
         }
+        let LimitsSpec { infer_ms, rss_mib, arena_kib } = self.limits;
+        if infer_ms == 0 || rss_mib == 0 || arena_kib == 0 {
+            return Err("limits: each must be above 0".into());
+        }
+        for (camera, CropSpec { crop, frame_aspect }) in &self.crops {
+            let [x1, y1, x2, y2] = crop.map(|x| x as f32);
+            check_model_name(camera).map_err(|why| format!("crops: {why}"))?;
+            if Region::new([x1, y1, x2, y2]).is_none() || !(0.0..=100.0).contains(frame_aspect) {
+                return Err(format!("crops.{camera}: want x1 < x2 and y1 < y2 within 0 and 1, have {crop:?}"));
+            }
+        }
         self.check_parts()?;
+        self.check_selftest()?;
         self.check_unseen()
+    }
+
+    fn check_decision(&self) -> Result<(), String> {
+        let DecisionSpec { threshold, verification, dwell } = &self.decision;
+        if !(0.0..=1.0).contains(threshold) {
+            return Err(format!("decision.threshold: {threshold} is not within 0 and 1"));
+        }
+        if *verification == 0 {
+            return Err("decision.verification: must be at least 1".into());
+        }
+        for (state, seconds) in dwell {
+            if !self.states.contains(state) {
+                return Err(format!("decision.dwell: {state:?} is no state of the model"));
+            }
+            if !(0.0..=MAX_DWELL).contains(seconds) {
+                return Err(format!("decision.dwell.{state}: {seconds} is not within 0 and {MAX_DWELL}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_selftest(&self) -> Result<(), String> {
+        match (&self.selftest, self.part(Role::Selftest)) {
+            (None, None) => Ok(()),
+            (Some(_), None) => Err("no part has the role selftest".into()),
+            (None, Some(_)) => Err("selftest: its part is there, its tolerance is not".into()),
+            (Some(SelftestSpec { tolerance }), _) if !(0.0..=1.0).contains(tolerance) => {
+                Err(format!("selftest.tolerance: {tolerance} is not within 0 and 1"))
+            }
+            (Some(_), Some(part)) => {
+                let each = Golden::byte_len(self.states.len()) as u64;
+                if part.size == 0 || part.size % each != 0 || part.size / each > MAX_GOLDEN as u64 {
+                    let size = part.size;
+                    return Err(format!("the self-test has {size} bytes, want 1 to {MAX_GOLDEN} times {each}"));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Refuses a device that is none of `targets`. `names`: what the device is called.
+    pub fn check_target(&self, names: &[&str]) -> Result<(), Refusal> {
+        if self.targets.is_empty() || self.targets.iter().any(|target| names.contains(&target.as_str())) {
+            return Ok(());
+        }
+        let (want, have) = (self.targets.join(", "), names.join(", "));
+        Err(Refusal::new(Code::E32, format!("made for {want}; this device is {have}")))
     }
 
     fn check_unseen(&self) -> Result<(), String> {

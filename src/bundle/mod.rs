@@ -3,6 +3,7 @@
 //! ```text
 //! format    header, signature, manifest, parts: where the bytes are
 //! manifest  what the model is
+//! golden    crops with what the model must say of them, for the self-test
 //! verify    from untrusted bytes to a bundle whose every byte is covered by a trusted signature
 //! store     where a device keeps what it has verified
 //! ```
@@ -11,14 +12,16 @@
 //! the signature itself. See docs/bundle-format.md.
 
 pub mod format;
+pub mod golden;
 pub mod manifest;
 pub mod store;
 pub mod verify;
 
+use serde::Serialize;
 use std::fmt;
 
 /// What is wrong with a bundle. The code is the same in messages, logs and metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Code {
     /// Not a bundle, or of another version.
     E10,
@@ -30,26 +33,56 @@ pub enum Code {
     E20,
     /// Signed by a key that is not trusted.
     E21,
+    /// Signed by a key that was revoked.
+    E22,
     /// Not a signature of the one kind that is accepted.
     E23,
     /// The manifest is malformed.
     E30,
     /// Made for another backbone or a newer Ajar.
     E31,
+    /// Made for other devices, or a model that this device does not watch with.
+    E32,
     /// The backbone is neither carried nor in the store.
     E33,
     /// Older than what is installed.
     E34,
     /// Its sequence number was used for another bundle.
     E35,
+    /// No room is left.
+    E40,
     /// The store cannot be written or read.
     E41,
+    /// The state file was lost and made anew from what else there is.
+    W50,
     /// What is in the store is damaged.
     E51,
     /// The model does not have the shape its manifest says.
     E60,
+    /// What it says is no number, or not what its maker saw.
+    E61,
+    /// It takes more time or memory than it may.
+    E62,
+    /// The self-test crashed, ran out of memory or came to no end.
+    E63,
+    /// It failed while it ran, and was rolled back.
+    W64,
     /// Another installation is under way.
     E70,
+}
+
+impl Code {
+    const ALL: [Code; 23] = {
+        use Code::*;
+        [
+            E10, E11, E12, E20, E21, E22, E23, E30, E31, E32, E33, E34, E35, E40, E41, W50, E51, E60, E61, E62,
+            E63, W64, E70,
+        ]
+    };
+
+    pub fn named(name: &str) -> Option<Code> {
+        Code::ALL.into_iter().find(|code| format!("{code:?}") == name)
+    }
 }
 
 /// A bundle that is not accepted, and why. The program exits with 1.

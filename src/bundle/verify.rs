@@ -6,38 +6,107 @@ use super::{Code, Refusal, sha256_hex};
 use ct_codecs::{Base64, Decoder};
 use minisign_verify::{Error as SignatureError, PublicKey, Signature};
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 pub const UNTRUSTED_COMMENT: &str = "untrusted comment: ajar bundle";
 
-/// A key that bundles may be signed with.
+/// Most keys that a device trusts.
+pub const MAX_KEYS: usize = 8;
+/// Beside the keys: ids of those that are never accepted again, one a line, each followed by anything.
+pub const REVOKED: &str = "revoked";
+
+/// A key that bundles may be signed with, unless it is revoked.
 #[derive(Clone, Debug)]
 pub struct TrustedKey {
     /// File name without `.pub`.
     pub name: String,
     /// 16 hex digits, as minisign prints it.
     pub id: String,
+    /// Wins over everything else.
+    pub revoked: bool,
     key: PublicKey,
 }
 
 /// The keys of every `*.pub` file of a directory, in order of their names.
 pub fn trusted_keys(directory: &Path) -> Result<Vec<TrustedKey>, Refusal> {
-    let failed = |path: &Path, why: String| Refusal::new(Code::E21, format!("{}: {why}", path.display()));
-    let entries = std::fs::read_dir(directory).map_err(|error| failed(directory, error.to_string()))?;
-    let mut paths: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "pub"));
-    paths.sort();
-    paths.iter().map(|path| trusted_key(path).map_err(|why| failed(path, why))).collect()
+    trusted_keys_in(&[directory])
+}
+
+/// The keys of several directories. What is revoked in one of them is revoked in all.
+pub fn trusted_keys_in(directories: &[&Path]) -> Result<Vec<TrustedKey>, Refusal> {
+    let (mut keys, mut revoked) = (Vec::new(), Vec::new());
+    for directory in directories {
+        check_writers(directory)?;
+        let failed = |error: std::io::Error| untrusted(directory, error.to_string());
+        let entries = std::fs::read_dir(directory).map_err(failed)?;
+        let mut paths: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "pub"));
+        paths.sort();
+        if paths.len() > MAX_KEYS {
+            return Err(untrusted(directory, format!("{} keys, at most {MAX_KEYS} are trusted", paths.len())));
+        }
+        for path in &paths {
+            check_writers(path)?;
+            keys.push(trusted_key(path).map_err(|why| untrusted(path, why))?);
+        }
+        revoked.extend(revoked_ids(&directory.join(REVOKED))?);
+    }
+    keys.iter_mut().for_each(|key| key.revoked = revoked.contains(&key.id));
+    Ok(keys)
+}
+
+fn revoked_ids(path: &Path) -> Result<Vec<String>, Refusal> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        // A list that cannot be read may name any key.
+        Err(error) => return Err(untrusted(path, error.to_string())),
+    };
+    check_writers(path)?;
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines
+        .map(|line| {
+            let id = line.split_whitespace().next().unwrap_or_default().to_uppercase();
+            let good = id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+            good.then_some(id).ok_or_else(|| untrusted(path, format!("{line:?} is no key id")))
+        })
+        .collect()
+}
+
+/// Whoever may change a file of keys decides what a device runs: its owner must be root or this user, and nobody else
+/// may write.
+fn check_writers(path: &Path) -> Result<(), Refusal> {
+    let meta = std::fs::metadata(path).map_err(|error| untrusted(path, error.to_string()))?;
+    let own = std::fs::metadata("/proc/self").map(|own| own.uid()).unwrap_or(0);
+    if meta.mode() & 0o022 != 0 {
+        return Err(untrusted(path, "others may write it; run: chmod go-w".into()));
+    }
+    if ![0, own].contains(&meta.uid()) {
+        return Err(untrusted(path, format!("belongs to user {}; it must be root's or your own", meta.uid())));
+    }
+    Ok(())
+}
+
+fn untrusted(path: &Path, why: String) -> Refusal {
+    Refusal::new(Code::E21, format!("{}: {why}", path.display()))
 }
 
 fn trusted_key(path: &Path) -> Result<TrustedKey, String> {
     let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
-    let key = PublicKey::decode(&text).map_err(|error| format!("not a minisign public key: {error}"))?;
-    let base64 = text.lines().nth(1).unwrap_or_default();
-    let id = key_id(base64).ok_or("not a minisign public key")?;
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    Ok(TrustedKey { name, id, key })
+    TrustedKey::parse(&name, &text)
+}
+
+impl TrustedKey {
+    /// Reads a minisign public key's text.
+    pub fn parse(name: &str, text: &str) -> Result<TrustedKey, String> {
+        let key = PublicKey::decode(text).map_err(|error| format!("not a minisign public key: {error}"))?;
+        let base64 = text.lines().nth(1).unwrap_or_default();
+        let id = key_id(base64).ok_or("not a minisign public key")?;
+        Ok(TrustedKey { name: name.into(), id, revoked: false, key })
+    }
 }
 
 /// The key id in the base64 line of a minisign key or signature: after two bytes that name the
@@ -138,6 +207,10 @@ fn verify_signature(manifest: &[u8], signature: &str, keys: &[TrustedKey]) -> Re
             format!("signed by key {id}, which is not trusted; trusted: {have}"),
         ));
     };
+    if trusted.revoked {
+        let why = format!("signed by key {id} ({}), which is revoked", trusted.name);
+        return Err(Refusal::new(Code::E22, why));
+    }
     match trusted.key.verify(manifest, &decoded, false) {
         Ok(()) => Ok(id),
         Err(SignatureError::UnexpectedAlgorithm | SignatureError::UnsupportedLegacyMode) => {

@@ -1,19 +1,21 @@
 //! Keys: minisign key pairs, and which public keys this computer trusts.
 
-use crate::bundle::verify::{TrustedKey, trusted_keys};
+use crate::bundle::verify::{MAX_KEYS, REVOKED, TrustedKey, trusted_keys, trusted_keys_in};
+use super::pack::write_whole;
 use crate::exit::UsageError;
 use anyhow::{Context, Result};
 use ct_codecs::{Base64, Decoder};
 use minisign::{KeyPair, PublicKey, SecretKey, SecretKeyBox};
 use std::fs::{self, OpenOptions};
 use std::io::{IsTerminal, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 const SECRET_FILE: &str = "ajar.key";
 const PUBLIC_FILE: &str = "ajar.pub";
-/// Where a password comes from when nobody is there to type it.
+/// Where a password comes from when nobody is there to type it: the variable, or the file that it names.
 const PASSWORD_VARIABLE: &str = "AJAR_KEY_PASSWORD";
+const PASSWORD_FILE_VARIABLE: &str = "AJAR_KEY_PASSWORD_FILE";
 /// Bytes of a minisign secret key.
 const SECRET_LEN: usize = 158;
 const DEVICE_KEYS: &str = "/etc/ajar/trusted-keys.d";
@@ -59,11 +61,64 @@ pub fn generate(directory: &Path, protection: Protection) -> Result<NewKey> {
 
 /// Whoever makes a key here trusts it here. Best effort: there may be no home.
 fn trust(id: &str, public_text: &str) -> Option<PathBuf> {
-    let directory = own_keys()?;
-    fs::create_dir_all(&directory).ok()?;
-    let path = directory.join(format!("ajar-{id}.pub"));
+    let path = own_keys()?.join(format!("ajar-{id}.pub"));
+    make_directory(path.parent()?).ok()?;
     write_new(&path, 0o644, public_text).ok()?;
     Some(path)
+}
+
+/// Trusts the public key of a file, in `directory` or on this computer. Gives its id and where it is now.
+pub fn trust_file(file: &Path, directory: Option<&Path>) -> Result<(String, PathBuf)> {
+    let wrong = |why: String| UsageError(format!("{}: {why}", file.display()));
+    let text = fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
+    let name = file.file_stem().unwrap_or_default().to_string_lossy();
+    let key = TrustedKey::parse(&name, &text).map_err(wrong)?;
+    let directory = place(directory)?;
+    let known = trusted_keys(&directory)?;
+    if let Some(known) = known.iter().find(|known| known.id == key.id) {
+        let standing = if known.revoked { "revoked" } else { "trusted already" };
+        return Err(wrong(format!("key {} is {standing}, as {}", key.id, known.name)).into());
+    }
+    if known.len() >= MAX_KEYS {
+        return Err(wrong(format!("{MAX_KEYS} keys are trusted already; remove one first")).into());
+    }
+    let path = directory.join(format!("{name}-{}.pub", key.id));
+    write_new(&path, 0o644, &text)?;
+    Ok((key.id, path))
+}
+
+/// Adds a key to the revoked ones of `directory` or of this computer. Gives the list's place.
+pub fn revoke(id: &str, directory: Option<&Path>) -> Result<PathBuf> {
+    let id = id.to_uppercase();
+    if id.len() != 16 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(UsageError(format!("{id:?} is no key id: want 16 hex digits; see `ajar key list`")).into());
+    }
+    let path = place(directory)?.join(REVOKED);
+    let mut text = fs::read_to_string(&path).unwrap_or_default();
+    let known = text.lines().any(|line| line.split_whitespace().next().is_some_and(|id_| id_.eq_ignore_ascii_case(&id)));
+    if !known {
+        text += &format!("{id} {}\n", jiff::Timestamp::now().round(jiff::Unit::Second)?);
+        write_whole(&path, text.as_bytes())?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644))?;
+    }
+    Ok(path)
+}
+
+/// The directory that keys are added to.
+fn place(directory: Option<&Path>) -> Result<PathBuf> {
+    let own = || own_keys().ok_or_else(|| UsageError("no home directory; use --trusted-keys".into()));
+    let directory = directory.map_or_else(own, |directory| Ok(directory.to_path_buf()))?;
+    make_directory(&directory).with_context(|| directory.display().to_string())?;
+    Ok(directory)
+}
+
+/// Nobody else may write there, whatever the umask.
+fn make_directory(directory: &Path) -> std::io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(directory)?;
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o755))
 }
 
 /// Reads a secret key; asks for its password if it has one. `path` may be the directory that
@@ -72,6 +127,10 @@ pub fn load_secret(path: &Path) -> Result<SecretKey> {
     let path = if path.is_dir() { path.join(SECRET_FILE) } else { path.to_path_buf() };
     let wrong = |why: String| UsageError(format!("{}: {why}", path.display()));
     let text = fs::read_to_string(&path).map_err(|error| wrong(error.to_string()))?;
+    let mode = fs::metadata(&path).map_err(|error| wrong(error.to_string()))?.permissions().mode();
+    if mode & 0o077 != 0 {
+        return Err(wrong("others may read this secret key; run: chmod 600".into()).into());
+    }
     let bytes = text.lines().nth(1).and_then(|line| Base64::decode_to_vec(line.trim(), None).ok());
     let Some(bytes) = bytes.filter(|bytes| bytes.len() == SECRET_LEN && bytes.starts_with(b"Ed")) else {
         return Err(wrong("not a minisign secret key".into()).into());
@@ -99,25 +158,26 @@ pub fn trusted(directory: Option<&Path>) -> Result<Vec<TrustedKey>> {
     if let Some(directory) = directory {
         return Ok(trusted_keys(directory)?);
     }
-    let mut keys = Vec::new();
-    for directory in own_keys().into_iter().chain([PathBuf::from(DEVICE_KEYS)]) {
-        if directory.is_dir() {
-            keys.extend(trusted_keys(&directory)?);
-        }
-    }
-    Ok(keys)
+    let directories: Vec<PathBuf> = own_keys().into_iter().chain([PathBuf::from(DEVICE_KEYS)]).collect();
+    let there: Vec<&Path> = directories.iter().map(PathBuf::as_path).filter(|path| path.is_dir()).collect();
+    Ok(trusted_keys_in(&there)?)
 }
 
-/// `$XDG_CONFIG_HOME/ajar/trusted-keys.d`, or the same under `~/.config`.
 fn own_keys() -> Option<PathBuf> {
+    Some(own_directory()?.join("trusted-keys.d"))
+}
+
+/// `$XDG_CONFIG_HOME/ajar`, or the same under `~/.config`.
+pub fn own_directory() -> Option<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let config = set("XDG_CONFIG_HOME").or_else(|| Some(set("HOME")?.join(".config")))?;
-    Some(config.join("ajar/trusted-keys.d"))
+    Some(config.join("ajar"))
 }
 
 fn new_password() -> Result<String> {
     let first = password("New password for the signing key: ")?;
-    if std::env::var_os(PASSWORD_VARIABLE).is_none() && password("The same again: ")? != first {
+    let typed = [PASSWORD_VARIABLE, PASSWORD_FILE_VARIABLE].iter().all(|name| std::env::var_os(name).is_none());
+    if typed && password("The same again: ")? != first {
         return Err(UsageError("the two passwords differ".into()).into());
     }
     if first.is_empty() {
@@ -132,9 +192,14 @@ fn password(prompt: &str) -> Result<String> {
     if let Ok(password) = std::env::var(PASSWORD_VARIABLE) {
         return Ok(password);
     }
+    if let Some(path) = std::env::var_os(PASSWORD_FILE_VARIABLE).map(PathBuf::from) {
+        let text = fs::read_to_string(&path)
+            .map_err(|error| UsageError(format!("{PASSWORD_FILE_VARIABLE}: {}: {error}", path.display())))?;
+        return Ok(text.trim_end_matches(['\r', '\n']).to_string());
+    }
     if !std::io::stdin().is_terminal() {
         let why =
-            format!("the key's password is needed and nobody is there to type it: set {PASSWORD_VARIABLE}");
+            format!("the key's password is needed and nobody is there to type it: set {PASSWORD_VARIABLE} or {PASSWORD_FILE_VARIABLE}");
         return Err(UsageError(why).into());
     }
     Ok(rpassword::prompt_password(prompt)?)

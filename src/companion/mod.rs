@@ -17,13 +17,15 @@
 //! report      all of that as a page, or as data
 //! suggest     which pictures to label next
 //! keys, pack  the head becomes a signed bundle
-//! bundles     bundle files: inspect, verify, unpack, deploy
+//! bundles     bundle files, ready to run; bundle_files, as a person handles them
+//! deploy      bundles to devices, which are reached by remote; signed, what they should have
 //! export      a model becomes one ONNX file for other programs, exact in the engine's arithmetic; onnx writes it
 //! engine      how fast this machine is, and plans
 //! commands    what the user typed
 //! ```
 
 mod augment;
+mod bundle_files;
 mod bundles;
 mod cache;
 mod calibrate;
@@ -31,6 +33,7 @@ mod champion;
 pub mod commands;
 mod cut;
 pub mod dataset;
+mod deploy;
 mod embed;
 mod engine;
 pub mod evaluate;
@@ -43,9 +46,11 @@ mod moment;
 mod onnx;
 pub mod pack;
 pub mod picture;
+mod remote;
 mod report;
 mod ridge;
 mod rows;
+mod signed;
 mod suggest;
 mod suspects;
 pub mod timeline;

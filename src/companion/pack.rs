@@ -4,23 +4,67 @@ use super::keys;
 use super::train::{THRESHOLD, Trained, VERIFICATION};
 use crate::bundle::format::{self, Pieces};
 use crate::bundle::manifest::{
-    BackboneSpec, COMPAT, Calibration, DecisionSpec, HeadSpec, InputSpec, Manifest, Part, Role, UNSEEN,
+    BackboneSpec, COMPAT, Calibration, CropSpec, DecisionSpec, HeadSpec, InputSpec, LimitsSpec, Manifest, Part,
+    Role, SelftestSpec, UNSEEN,
 };
 use crate::bundle::sha256_hex;
 use crate::bundle::verify::UNTRUSTED_COMMENT;
 use anyhow::{Context, Result, bail};
 use minisign::SecretKey;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 const HEAD_NAME: &str = "head.f32";
 const UNSEEN_NAME: &str = "unseen.f32";
+const SELFTEST_NAME: &str = "selftest.bin";
+/// Kernels give the same bytes on every CPU; the head's sums differ in their last bits.
+const SELFTEST_TOLERANCE: f32 = 0.01;
 const DATASET_NAME: &str = "dataset.txt";
 const BACKBONE_NAME: &str = "mobilenetv2-128-int8.onnx";
 
+/// What a bundle says beyond what was trained.
+#[derive(Clone, Debug, Default)]
+pub struct Label {
+    pub name: String,
+    pub seq: u64,
+    /// Boards, device ids or CPU architectures; any if there are none.
+    pub targets: Vec<String>,
+    /// By camera: where the pictures were cut.
+    pub crops: BTreeMap<String, CropSpec>,
+    /// By state: seconds that it must last.
+    pub dwell: BTreeMap<String, f32>,
+}
+
+/// Whether a bundle carries its backbone, or a store must have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carry {
+    Backbone,
+    HeadOnly,
+}
+
+impl Carry {
+    pub fn of(head_only: bool) -> Carry {
+        if head_only { Carry::HeadOnly } else { Carry::Backbone }
+    }
+}
+
+/// Gives a manifest its own id, time and maker.
+pub fn stamp(manifest: &mut Manifest) {
+    manifest.created = jiff::Timestamp::now().round(jiff::Unit::Second).unwrap_or_default().to_string();
+    manifest.uuid = uuid::Uuid::new_v4().to_string();
+    manifest.min_ajard = env!("CARGO_PKG_VERSION").into();
+}
+
 /// The manifest and the parts' bytes of a newly trained model.
-pub fn describe(name: &str, seq: u64, trained: &Trained, backbone: &[u8]) -> (Manifest, Vec<Vec<u8>>) {
+pub fn describe(
+    label: Label,
+    trained: &Trained,
+    backbone: &[u8],
+    carry: Carry,
+) -> (Manifest, Vec<Vec<u8>>) {
+    let Label { name, seq, targets, crops, dwell } = label;
     let report = &trained.report;
     let validation = report.cross_validation.as_ref().map(|cv| &cv.evaluation);
     let mut parts = vec![(HEAD_NAME, Role::Head, trained.head.to_bytes())];
@@ -28,29 +72,42 @@ pub fn describe(name: &str, seq: u64, trained: &Trained, backbone: &[u8]) -> (Ma
         parts.push((UNSEEN_NAME, Role::Unseen, unseen.to_bytes()));
     }
     parts.push((DATASET_NAME, Role::Dataset, trained.dataset.clone().into_bytes()));
-    parts.push((BACKBONE_NAME, Role::Backbone, backbone.to_vec()));
-    let manifest = Manifest {
+    let golden: Vec<u8> = trained.golden.iter().flat_map(|golden| golden.to_bytes()).collect();
+    if !golden.is_empty() {
+        parts.push((SELFTEST_NAME, Role::Selftest, golden));
+    }
+    let selftest =
+        parts.iter().any(|(_, role, _)| *role == Role::Selftest).then_some(SelftestSpec { tolerance: SELFTEST_TOLERANCE });
+    if carry == Carry::Backbone {
+        parts.push((BACKBONE_NAME, Role::Backbone, backbone.to_vec()));
+    }
+    let mut manifest = Manifest {
         format: 1,
         requires: trained.unseen.iter().map(|_| UNSEEN.to_string()).collect(),
         seq,
-        created: jiff::Timestamp::now().round(jiff::Unit::Second).unwrap_or_default().to_string(),
-        model: name.into(),
-        uuid: uuid::Uuid::new_v4().to_string(),
+        created: String::new(),
+        model: name,
+        uuid: String::new(),
         compat: COMPAT.into(),
-        min_ajard: env!("CARGO_PKG_VERSION").into(),
+        min_ajard: String::new(),
+        targets,
         states: report.states.clone(),
         input: InputSpec::default(),
         head: HeadSpec { blocks: report.blocks.clone(), temperature: trained.head.temperature() },
-        decision: DecisionSpec { threshold: THRESHOLD, verification: VERIFICATION },
+        decision: DecisionSpec { threshold: THRESHOLD, verification: VERIFICATION, dwell },
         unseen: report.unseen.clone(),
         backbone: BackboneSpec { sha256: sha256_hex(backbone) },
+        limits: LimitsSpec::default(),
+        selftest,
         calibration: Calibration {
             dataset_sha256: sha256_hex(trained.dataset.as_bytes()),
             pictures: report.pictures.clone(),
             accuracy: validation.map_or(0.0, |v| v.accuracy as f32),
+            interval: validation.map_or([0.0, 1.0], |v| v.interval.map(|x| x as f32)),
             ece: validation.map_or(1.0, |v| v.ece as f32),
             tool: concat!("ajar ", env!("CARGO_PKG_VERSION")).into(),
         },
+        crops,
         parts: parts
             .iter()
             .map(|(name, role, bytes)| Part {
@@ -61,6 +118,7 @@ pub fn describe(name: &str, seq: u64, trained: &Trained, backbone: &[u8]) -> (Ma
             })
             .collect(),
     };
+    stamp(&mut manifest);
     (manifest, parts.into_iter().map(|(.., bytes)| bytes).collect())
 }
 

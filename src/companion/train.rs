@@ -15,9 +15,11 @@ use super::evaluate::{Evaluation, Outcome};
 use super::groups::Groups;
 use super::light;
 use super::moment;
+use super::picture;
 use super::rows::{Blend, Rows};
 use super::suspects::{Suspect, suspects};
 use super::verdict::Verdict;
+use crate::bundle::golden::Golden;
 use crate::bundle::manifest::UnseenSpec;
 use crate::bundle::sha256_hex;
 use crate::engine::Engine;
@@ -50,6 +52,8 @@ const FALLBACK_TEMPERATURE: f32 = 0.25;
 /// Threshold and verification that a new model starts with.
 pub const THRESHOLD: f32 = 0.8;
 pub const VERIFICATION: u8 = 3;
+/// Each costs 49 KB in the bundle.
+const GOLDEN_STATES: usize = 2;
 /// Least side of a crop, in pixels, that shows anything to an engine that looks at 128.
 pub const MIN_SIDE: u32 = 64;
 
@@ -68,6 +72,8 @@ pub struct Trained {
     pub unseen: Option<(Unseen, UnseenSpec)>,
     /// A line for each picture, as [`dataset_line`] writes it.
     pub dataset: String,
+    /// For the device's self-test: a picture of each state that the head is sure of.
+    pub golden: Vec<Golden>,
     pub report: Report,
 }
 
@@ -204,7 +210,21 @@ pub fn train(dataset: &Dataset, engine: &Engine, cache: &Cache, settings: &Setti
         outcomes,
     };
     let dataset = dataset_lines(dataset, &embedded);
-    Ok(Trained { head, unseen, dataset, report })
+    let golden = golden(&head, &embedded, states);
+    Ok(Trained { head, unseen, dataset, golden, report })
+}
+
+/// For each of the first states, the picture that is most probably of it, as the engine sees it, and what the head says.
+fn golden(head: &Head, embedded: &[Embedded], states: usize) -> Vec<Golden> {
+    let one = |state: usize| {
+        let said = embedded.iter().map(|picture| (picture, head.probabilities(&picture.features())));
+        let (picture, expected) = said
+            .filter(|(picture, _)| picture.state == state)
+            .max_by(|a, b| a.1[state].total_cmp(&b.1[state]))?;
+        let input = picture::read(&fs::read(&picture.path).ok()?).ok()?;
+        Some(Golden { input, expected: expected.to_vec() })
+    };
+    (0..states.min(GOLDEN_STATES)).filter_map(one).collect()
 }
 
 impl Set {

@@ -7,6 +7,7 @@ use super::backoff::Backoff;
 use super::events::Events;
 use super::mailbox::Mailbox;
 use super::notify::Heartbeat;
+use super::snapshots::Snapshots;
 use super::threads::join_within;
 use crate::board::Decoder;
 use crate::camera::{Capture, Pacing, Reader, Source};
@@ -52,13 +53,14 @@ impl Supervisor {
         plans: Vec<CameraPlan>,
         mailbox: Arc<Mailbox>,
         events: Arc<Events>,
+        snapshots: Arc<Snapshots>,
         heartbeat: Heartbeat,
     ) -> std::io::Result<Supervisor> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let thread = std::thread::Builder::new().name("cameras".into()).spawn(move || {
-            let mut cameras: Vec<Camera> =
-                plans.into_iter().map(|plan| Camera::new(plan, mailbox.clone(), events.clone())).collect();
+            let camera = |plan| Camera::new(plan, mailbox.clone(), events.clone(), snapshots.clone());
+            let mut cameras: Vec<Camera> = plans.into_iter().map(camera).collect();
             while !stopped.load(Ordering::Relaxed) {
                 for camera in &mut cameras {
                     camera.supervise(Instant::now());
@@ -85,6 +87,7 @@ struct Camera {
     plan: CameraPlan,
     mailbox: Arc<Mailbox>,
     events: Arc<Events>,
+    snapshots: Arc<Snapshots>,
     backoff: Backoff,
     phase: Phase,
 }
@@ -103,9 +106,15 @@ struct Running {
 }
 
 impl Camera {
-    fn new(plan: CameraPlan, mailbox: Arc<Mailbox>, events: Arc<Events>) -> Camera {
+    fn new(
+        plan: CameraPlan,
+        mailbox: Arc<Mailbox>,
+        events: Arc<Events>,
+        snapshots: Arc<Snapshots>,
+    ) -> Camera {
+        snapshots.put(&plan.name, None);
         let backoff = Backoff::new(BACKOFF_FIRST, BACKOFF_LONGEST);
-        Camera { plan, mailbox, events, backoff, phase: Phase::Waiting(Instant::MIN) }
+        Camera { plan, mailbox, events, snapshots, backoff, phase: Phase::Waiting(Instant::MIN) }
     }
 
     /// One round: start it if its time has come, or see whether it still runs.
@@ -141,6 +150,7 @@ impl Camera {
             self.plan.source.redacted()
         );
         self.events.camera(&self.plan.name, "down", Some(why));
+        self.snapshots.put(&self.plan.name, None);
         self.phase = Phase::Waiting(now.saturating_add(wait));
     }
 
@@ -156,6 +166,7 @@ impl Camera {
         };
         capture.frames.set_callbacks(AppSinkCallbacks::builder().new_sample(on_sample).build());
         capture.play().map_err(|error| error.to_string())?;
+        self.snapshots.put(name, Some(capture.frames.clone()));
         Ok(Running { capture, since: now, pulse, up: false })
     }
 }

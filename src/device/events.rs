@@ -21,8 +21,10 @@ pub struct Events {
 #[serde(tag = "event", rename_all = "lowercase")]
 enum Event<'a> {
     Camera { time: Timestamp, camera: &'a str, status: &'a str, why: Option<&'a str> },
-    Attempt(Attempt<'a>),
+    Attempt(&'a Attempt<'a>),
     Change(&'a Report),
+    /// Another bundle decides from now on, or none.
+    Swap { time: Timestamp, model: &'a str, bundle: Option<&'a str>, seq: Option<u64>, why: Option<&'a str> },
 }
 
 /// One classification, as it is told.
@@ -44,6 +46,8 @@ pub struct Attempt<'a> {
     pub needed: u8,
     /// From the crop to its probabilities.
     pub took_us: u64,
+    /// Sequence number of the bundle that said it.
+    pub seq: Option<u64>,
 }
 
 fn reason_name<S: Serializer>(reason: &Reason, serializer: S) -> Result<S::Ok, S::Error> {
@@ -68,8 +72,13 @@ impl Events {
         self.write(&Event::Camera { time: now(), camera, status, why });
     }
 
-    pub fn attempt(&self, attempt: Attempt) {
+    pub fn attempt(&self, attempt: &Attempt) {
         self.write(&Event::Attempt(attempt));
+    }
+
+    pub fn swap(&self, model: &str, bundle: Option<(&str, u64)>, why: Option<&str>) {
+        let (bundle, seq) = bundle.unzip();
+        self.write(&Event::Swap { time: now(), model, bundle, seq, why });
     }
 
     pub fn change(&self, report: &Report) {

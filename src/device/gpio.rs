@@ -69,6 +69,14 @@ impl Gpio {
     }
 }
 
+impl Gpio {
+    /// Sets the lines of a watch of which nothing is known.
+    pub fn fail_safe(&self, watch: usize) {
+        let mine = |line: &&Line| line.follows.is_none_or(|(follows, _)| follows == watch);
+        self.lines.iter().filter(mine).for_each(|line| line.set(line.fail_safe));
+    }
+}
+
 impl Drop for Gpio {
     fn drop(&mut self) {
         for line in &self.lines {

@@ -5,39 +5,53 @@
 //! mailbox   the newest crop of each watch    > threads of GStreamer and the supervisor
 //! run       the loop over all watches       main thread
 //! models    what the watches classify with; lowering makes a backbone's plan where there is none
-//! report    what is said of a watch; events, mqtt, gpio say it
+//! probation what a model on trial shows while it runs
+//! report    what is said of a watch; events, mqtt, gpio, journal say it
+//! keeper    installs, confirms and rolls back: a thread of its own, as a disk may be slow
+//! control   the socket that `ajar` and curl ask by; inbox, the directory that bundles are put in
 //! notify    systemd and its watchdog
 //! ```
 
 mod backoff;
 pub mod cameras;
+mod control;
 pub mod events;
 pub mod gpio;
+mod inbox;
+pub mod journal;
+mod keeper;
 pub mod lowering;
 pub mod mailbox;
 pub mod models;
 mod mqtt;
 mod notify;
+mod probation;
 mod report;
 pub mod run;
+mod snapshots;
 mod threads;
 
 use crate::board::Board;
 use crate::bundle::store::Store;
+use crate::bundle::{Code, Refusal};
 use crate::bundle::verify::trusted_keys;
 use crate::camera::{Capture, Pacing, Source};
 use crate::config::{CameraConfig, Config};
 use crate::exit::UsageError;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use cameras::{CameraPlan, Supervisor};
+use control::{Access, Control};
 use embassy_time::Instant;
 use events::Events;
 use gpio::Gpio;
+use journal::Journal;
+use keeper::{Keeper, Swap};
 use mailbox::Mailbox;
-use models::Models;
+use models::{Models, Ready};
 use mqtt::{Broker, Mqtt, Topic};
 use notify::{Heartbeat, Watchdog};
 use run::{Loop, Outputs, Runner};
+use snapshots::Snapshots;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -49,20 +63,20 @@ pub fn run(config: &Config, events: Events) -> Result<()> {
         signal_hook::flag::register(signal, stop.clone()).context("signals")?;
     }
     let board = board(config)?;
-    let mut gpio = Gpio::open(config, &board)?;
-    let mut models = load_models(config);
+    let gpio = Gpio::open(config, &board)?;
+    let keeper = Keeper::new(config, device_names(config));
+    let mut models = Models::default();
+    for Swap { model, ready } in keeper.begin() {
+        models.put(&model, ready, Instant::now());
+    }
     for (name, loaded) in &models.by_name {
         match loaded {
-            Ok(loaded) => log::info!("model {name}: bundle {}", loaded.id),
+            Ok(loaded) => log::info!("model {name}: bundle {} ({:?})", loaded.id, loaded.standing),
             Err(why) => log::error!("model {name}: {why}"),
         }
     }
     let mut runners = run::runners(config, &models, Instant::now());
     check_gpio_states(config, &runners)?;
-    gpio.follow(config, |model, camera| {
-        let index = runners.iter().position(|r| r.report.model == model && r.report.camera == camera)?;
-        Some((index, runners[index].states().to_vec()))
-    });
     let (camera_beat, mqtt_beat) = (Heartbeat::default(), Heartbeat::default());
     let mut beats = vec![camera_beat.clone()];
     let mqtt = start_mqtt(config, &mut runners, mqtt_beat.clone())?;
@@ -70,21 +84,46 @@ pub fn run(config: &Config, events: Events) -> Result<()> {
         beats.push(mqtt_beat);
     }
     let events = Arc::new(events);
+    let snapshots = Arc::new(Snapshots::default());
+    let journal = Arc::new(Journal::new(runners.iter().map(|runner| runner.report.clone())));
     let mailbox = Arc::new(Mailbox::new(runners.len()));
     let plans = camera_plans(config, &board, &runners);
     let status = format!("watches: {}, cameras: {}", runners.len(), plans.len());
-    let supervisor = Supervisor::start(plans, mailbox.clone(), events.clone(), camera_beat)?;
-    let mut service = Loop::new(runners, mailbox, Outputs { events, mqtt, gpio });
+    let supervisor =
+        Supervisor::start(plans, mailbox.clone(), events.clone(), snapshots.clone(), camera_beat)?;
+    let desk = keeper.start()?;
+    let access = Access {
+        device: device_id(config),
+        orders: desk.orders.clone(),
+        journal: journal.clone(),
+        snapshots,
+    };
+    let control = start_control(config, access);
+    let mut service = Loop::new(runners, mailbox, Outputs { events, mqtt, gpio, journal });
+    service.follow(config);
     let mut watchdog = Watchdog::new(beats, Instant::now());
     log::info!("ready: {status}");
     notify::ready(&status);
-    service.run(&mut models, &mut watchdog, &stop);
+    service.run(config, &mut models, &desk, &mut watchdog, &stop);
     log::info!("stopping; {} crops were replaced by newer ones", service.mailbox.replaced());
     notify::stopping();
     // The outputs first: a camera that hangs must not keep them from their last word.
     drop(service);
+    drop(control);
+    drop(desk);
     drop(supervisor);
     Ok(())
+}
+
+/// A device without its control socket still watches.
+fn start_control(config: &Config, access: Access) -> Option<Control> {
+    let path = &config.device.control_socket;
+    if path.as_os_str().is_empty() {
+        return None;
+    }
+    Control::start(path, access)
+        .inspect_err(|error| log::warn!("control socket: {}: {error}; going on without", path.display()))
+        .ok()
 }
 
 /// What `ajard check` found, line by line. `Err`: a model that would not run.
@@ -98,8 +137,11 @@ pub fn check(config: &Config) -> Result<Vec<String>> {
     let models = load_models(config);
     let runners = run::runners(config, &models, Instant::now());
     check_gpio_states(config, &runners)?;
+    if let Some((name, why)) = models.missing().next() {
+        bail!("model {name}: {why}");
+    }
     for (name, loaded) in &models.by_name {
-        let loaded = loaded.as_ref().map_err(|why| anyhow!("model {name}: {why}"))?;
+        let Ok(loaded) = loaded else { continue };
         let states = loaded.model.manifest.states.join(", ");
         lines.push(format!("model {name}: {states} (bundle {})", loaded.id));
     }
@@ -127,13 +169,24 @@ fn board(config: &Config) -> Result<Board> {
     Board::named(&config.device.board).map_err(|why| UsageError(format!("device.board: {why}")).into())
 }
 
+/// What would run, without counting an attempt of what is on trial.
 fn load_models(config: &Config) -> Models {
-    let keys = trusted_keys(&config.device.trusted_keys).unwrap_or_else(|refusal| {
-        log::error!("trusted keys: {refusal}");
-        Vec::new()
-    });
-    let names = config.classification.custom.keys().map(String::as_str);
-    Models::load(names, &Store::new(&config.device.store), &keys)
+    let store = Store::new(&config.device.store);
+    let load = |name: &str| {
+        let keys = trusted_keys(&config.device.trusted_keys)?;
+        let none = || Refusal::new(Code::E33, "no bundle is installed; to install one: ajar deploy FILE");
+        Ready::new(&store, store.load(name, &keys)?.ok_or_else(none)?)
+    };
+    let mut models = Models::default();
+    for name in config.classification.custom.keys() {
+        models.put(name, load(name).map_err(|refusal| refusal.to_string()), Instant::now());
+    }
+    models
+}
+
+/// What bundles' `targets` may call this device.
+fn device_names(config: &Config) -> Vec<String> {
+    vec![config.device.board.clone(), device_id(config), std::env::consts::ARCH.to_string()]
 }
 
 /// A line that waits for a state its model does not have is a mistake in the configuration.
@@ -150,11 +203,12 @@ fn check_gpio_states(config: &Config, runners: &[Runner]) -> Result<(), UsageErr
     Ok(())
 }
 
-/// Every camera that some watch looks at. A watch whose model is missing looks at nothing.
+/// Every camera that some watch looks at. Also one whose model is missing: it may come at any time, and its pictures
+/// are asked for before.
 fn camera_plans(config: &Config, board: &Board, runners: &[Runner]) -> Vec<CameraPlan> {
     let plan = |(name, camera): (&String, &CameraConfig)| {
         let mine = runners.iter().enumerate();
-        let mine = mine.filter(|(_, r)| r.report.camera == *name && !r.states().is_empty());
+        let mine = mine.filter(|(_, r)| r.report.camera == *name);
         let watches: Vec<_> =
             mine.filter_map(|(i, r)| Some((i, config.region(&r.report.model, name)?))).collect();
         let source = source(camera, board);

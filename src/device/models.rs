@@ -1,67 +1,116 @@
 //! The models of a device, and one engine for each backbone they share.
 
-use super::lowering::engine;
-use crate::bundle::store::Store;
-use crate::bundle::verify::TrustedKey;
+use super::lowering;
+use super::probation::{Probation, Review};
+use crate::bundle::store::{Standing, Store, StoredModel};
+use crate::bundle::{Code, Refusal};
 use crate::engine::{Engine, EngineError};
 use crate::model::Model;
 use crate::watch::decision::Classification;
 use crate::watch::input::Input;
+use embassy_time::{Duration, Instant};
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// A model that is ready to run.
-pub struct Loaded {
+/// A stored model and an engine for it.
+pub struct Ready {
     pub model: Model,
     /// Of the bundle it came in.
     pub id: String,
-    engine: usize,
+    pub standing: Standing,
+    engine: Engine,
+}
+
+/// A model in use.
+pub struct Loaded {
+    pub model: Model,
+    pub id: String,
+    pub standing: Standing,
+    pub probation: Probation,
 }
 
 /// Every model by name, or why it is not there.
+#[derive(Default)]
 pub struct Models {
     pub by_name: BTreeMap<String, Result<Loaded, String>>,
-    engines: Vec<Engine>,
+    /// By the hash of the backbone.
+    engines: BTreeMap<String, Engine>,
+}
+
+impl Ready {
+    /// Takes the plan from the store, or makes it.
+    pub fn new(store: &Store, stored: StoredModel) -> Result<Ready, Refusal> {
+        let engine = lowering::engine(store, &stored.manifest.backbone.sha256, &stored.backbone);
+        let engine = engine.map_err(|error: EngineError| Refusal::new(Code::E60, error.to_string()))?;
+        let StoredModel { manifest, id, standing, head, unseen, .. } = stored;
+        Ok(Ready { model: Model::new(manifest, &head, unseen.as_deref())?, id, standing, engine })
+    }
 }
 
 impl Models {
-    /// Loads the active generation of each name. A model that is missing or refused does not
-    /// keep the others from running.
-    pub fn load<'a>(names: impl Iterator<Item = &'a str>, store: &Store, keys: &[TrustedKey]) -> Models {
-        let mut engines: Vec<Engine> = Vec::new();
-        // By the backbone's hash, so that a bad one is tried, and complained of, once.
-        let mut by_backbone: BTreeMap<String, Result<usize, String>> = BTreeMap::new();
-        let mut by_name = BTreeMap::new();
-        for name in names {
-            let loaded = load_one(name, store, keys).and_then(|(model, id, backbone)| {
-                let sha256 = model.manifest.backbone.sha256.clone();
-                let made = || {
-                    engines.push(engine(store, &sha256, &backbone).map_err(|error| error.to_string())?);
-                    Ok(engines.len() - 1)
-                };
-                let engine = by_backbone.entry(sha256.clone()).or_insert_with(made).clone()?;
-                Ok(Loaded { model, id, engine })
-            });
-            by_name.insert(name.to_string(), loaded);
-        }
-        Models { by_name, engines }
+    /// Takes a model in the place of the one with this name.
+    pub fn put(&mut self, name: &str, ready: Result<Ready, String>, now: Instant) {
+        let loaded = ready.map(|Ready { model, id, standing, engine }| {
+            self.engines.entry(model.manifest.backbone.sha256.clone()).or_insert(engine);
+            Loaded { model, id, standing, probation: Probation::new(now) }
+        });
+        self.by_name.insert(name.to_string(), loaded);
+        let needed = |sha256: &String| {
+            let mut loaded = self.by_name.values().flatten();
+            loaded.any(|loaded| loaded.model.manifest.backbone.sha256 == *sha256)
+        };
+        self.engines.retain(|sha256, _| needed(sha256));
     }
 
-    /// Classifies a crop by the model of this name; `None` if it is not there.
-    pub fn classify(&mut self, name: &str, input: &Input) -> Option<Result<Classification, EngineError>> {
-        let Loaded { model, engine, .. } = self.by_name.get(name)?.as_ref().ok()?;
-        let run = self.engines[*engine].run(input, model.blocks());
-        Some(run.map(|features| model.classify(&features)))
+    /// What is wrong with models by which name.
+    pub fn missing(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.by_name.iter().filter_map(|(name, loaded)| Some((name.as_str(), loaded.as_ref().err()?.as_str())))
+    }
+
+    /// Classifies a crop by the model of this name; `None` if it is not there. An attempt that fails counts against
+    /// the model and says nothing of the crop.
+    pub fn classify(&mut self, name: &str, input: &Input) -> Option<Classification> {
+        let loaded = self.by_name.get_mut(name)?.as_mut().ok()?;
+        let engine = self.engines.get_mut(&loaded.model.manifest.backbone.sha256)?;
+        let model = &loaded.model;
+        let start = Instant::now();
+        // What unwinds leaves nothing but numbers behind, which the next attempt overwrites.
+        let run = || engine.run(input, model.blocks()).map(|features| model.classify(&features));
+        let said = catch_unwind(AssertUnwindSafe(run));
+        let took = Instant::now().saturating_duration_since(start);
+        let limit = Duration::from_millis(model.manifest.limits.infer_ms.into());
+        let (classification, fault) = match said {
+            Ok(Ok(said)) if !said.is_finite() => (Classification::FAILED, Some("gave no numbers".to_string())),
+            Ok(Ok(said)) if took > limit => {
+                let why = format!("took {} ms, {} are allowed", took.as_millis(), limit.as_millis());
+                (said, Some(why))
+            }
+            Ok(Ok(said)) => (said, None),
+            Ok(Err(error)) => (Classification::FAILED, Some(error.to_string())),
+            Err(_) => (Classification::FAILED, Some("crashed".to_string())),
+        };
+        if let Some(why) = &fault {
+            log::error!("{name}: an attempt {why}");
+        }
+        loaded.probation.count(fault);
+        Some(classification)
     }
 
     pub fn get(&self, name: &str) -> Option<&Loaded> {
         self.by_name.get(name)?.as_ref().ok()
     }
-}
 
-fn load_one(name: &str, store: &Store, keys: &[TrustedKey]) -> Result<(Model, String, Vec<u8>), String> {
-    let stored = store.load(name, keys).map_err(|refusal| refusal.to_string())?;
-    let stored = stored.ok_or("no bundle is installed; to install one: ajar deploy --store DIR FILE")?;
-    let model = Model::new(stored.manifest, &stored.head, stored.unseen.as_deref())
-        .map_err(|refusal| refusal.to_string())?;
-    Ok((model, stored.id, stored.backbone))
+    /// Asks each model on trial whether it has proved itself, or failed.
+    pub fn review(&mut self, mut review: impl FnMut(&str, &str, &mut Probation) -> Review) {
+        for (name, loaded) in &mut self.by_name {
+            if let Ok(loaded) = loaded
+                && loaded.standing == Standing::Trial
+            {
+                // Once it is confirmed it is the same model, and nothing is loaded again.
+                if review(name, &loaded.id, &mut loaded.probation) == Review::Done {
+                    loaded.standing = Standing::Active;
+                }
+            }
+        }
+    }
 }

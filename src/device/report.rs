@@ -21,11 +21,13 @@ pub struct Report {
     pub sequence: u64,
     /// Id of the bundle that decided.
     pub bundle: Option<String>,
+    /// The bundle's sequence number.
+    pub seq: Option<u64>,
 }
 
 impl Report {
     /// What is said before anything is known.
-    pub fn first(model: &str, camera: &str, bundle: Option<String>, why: &'static str) -> Report {
+    pub fn first(model: &str, camera: &str, why: &'static str) -> Report {
         Report {
             time: now(),
             model: model.into(),
@@ -35,8 +37,20 @@ impl Report {
             previous: UNKNOWN.into(),
             probability: 0.0,
             sequence: 0,
-            bundle,
+            bundle: None,
+            seq: None,
         }
+    }
+
+    /// Nothing is known any more.
+    pub fn forget(&mut self, why: &'static str) {
+        if self.state != UNKNOWN {
+            self.time = now();
+            self.sequence += 1;
+            self.previous = std::mem::replace(&mut self.state, UNKNOWN.into());
+        }
+        self.reason = Some(why);
+        self.probability = 0.0;
     }
 
     /// Takes in a change.

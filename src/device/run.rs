@@ -2,14 +2,17 @@
 
 use super::events::{Attempt, Events};
 use super::gpio::Gpio;
+use super::journal::Journal;
+use super::keeper::{Desk, Swap};
 use super::mailbox::Mailbox;
-use super::models::Models;
+use super::models::{Loaded, Models};
 use super::mqtt::{Mqtt, Topic};
 use super::notify::Watchdog;
 use super::report::{NO_MODEL, Report, STARTING, now as wall_clock, state_name};
-use crate::config::Config;
+use crate::bundle::manifest::{DecisionSpec, Manifest};
+use crate::config::{Config, ModelConfig, StateConfig};
 use crate::watch::Watch;
-use crate::watch::decision::{Change, Classification, DecisionSettings};
+use crate::watch::decision::{Change, Classification, DecisionSettings, NO_DWELL, States};
 use crate::watch::gate::{GateSettings, Reason};
 use crate::watch::input::Input;
 use embassy_time::{Duration, Instant};
@@ -37,6 +40,7 @@ pub struct Outputs {
     pub gpio: Gpio,
     pub mqtt: Option<Mqtt>,
     pub events: Arc<Events>,
+    pub journal: Arc<Journal>,
 }
 
 pub struct Loop {
@@ -48,29 +52,20 @@ pub struct Loop {
 
 /// One runner for each watch of the configuration, in its order.
 pub fn runners(config: &Config, models: &Models, now: Instant) -> Vec<Runner> {
-    config.watches().map(|(model, camera)| runner(config, models, model, camera, now)).collect()
-}
-
-fn runner(config: &Config, models: &Models, model: &str, camera: &str, now: Instant) -> Runner {
-    let (Some(loaded), Some(settings)) = (models.get(model), config.classification.custom.get(model)) else {
-        let report = Report::first(model, camera, None, NO_MODEL);
-        return Runner { report, states: Vec::new(), needed: 0, watch: None, topics: None };
+    let runner = |(model, camera)| {
+        let mut runner = Runner::without_model(model, camera);
+        runner.adopt(config, models.get(model), now);
+        runner
     };
-    let manifest = &loaded.model.manifest;
-    let state = &settings.state_config;
-    let gate = GateSettings { motion: state.motion, interval: state.interval };
-    let decision = DecisionSettings {
-        threshold: settings.threshold.unwrap_or(manifest.decision.threshold),
-        max_distance: settings.max_distance,
-        verification: manifest.decision.verification,
-        stale_after: STALE_AFTER,
-    };
-    let mut runner = Runner::new(model, camera, manifest.states.clone(), gate, decision, now);
-    runner.report.bundle = Some(loaded.id.clone());
-    runner
+    config.watches().map(runner).collect()
 }
 
 impl Runner {
+    fn without_model(model: &str, camera: &str) -> Runner {
+        let report = Report::first(model, camera, NO_MODEL);
+        Runner { report, states: Vec::new(), needed: 0, watch: None, topics: None }
+    }
+
     pub fn new(
         model: &str,
         camera: &str,
@@ -80,12 +75,44 @@ impl Runner {
         now: Instant,
     ) -> Runner {
         Runner {
-            report: Report::first(model, camera, None, STARTING),
+            report: Report::first(model, camera, STARTING),
             states,
             needed: decision.verification,
             watch: Some(Box::new(Watch::new(gate, decision, now))),
             topics: None,
         }
+    }
+
+    /// Goes on with another generation of its model, or without one.
+    fn adopt(&mut self, config: &Config, loaded: Option<&Loaded>, now: Instant) -> Option<Change> {
+        let settings = config.classification.custom.get(&self.report.model)?;
+        self.report.bundle = loaded.map(|loaded| loaded.id.clone());
+        self.report.seq = loaded.map(|loaded| loaded.model.manifest.seq);
+        let Some(loaded) = loaded else {
+            self.states.clear();
+            self.watch = None;
+            self.report.forget(NO_MODEL);
+            return None;
+        };
+        let manifest = &loaded.model.manifest;
+        let states = if self.states == manifest.states { States::Same } else { States::Others };
+        let decision = decision(settings, manifest);
+        self.needed = decision.verification;
+        let change = match &mut self.watch {
+            Some(watch) => watch.adopt(now, decision, states),
+            None => {
+                let StateConfig { motion, interval, .. } = settings.state_config;
+                self.watch = Some(Box::new(Watch::new(GateSettings { motion, interval }, decision, now)));
+                self.report.forget(STARTING);
+                None
+            }
+        };
+        // The name of a state that is given up is the old model's.
+        if let Some(change) = &change {
+            self.report.update(change, &self.states);
+        }
+        self.states.clone_from(&manifest.states);
+        change
     }
 
     /// The states of its model; empty while that is missing.
@@ -109,20 +136,53 @@ impl Loop {
         Loop { runners, mailbox, outputs, input: Box::default() }
     }
 
-    /// Runs until `stop` is set.
-    pub fn run(&mut self, models: &mut Models, watchdog: &mut Watchdog, stop: &AtomicBool) {
+    /// Runs until `stop` is set. Models are swapped between two passes.
+    pub fn run(
+        &mut self,
+        config: &Config,
+        models: &mut Models,
+        desk: &Desk,
+        watchdog: &mut Watchdog,
+        stop: &AtomicBool,
+    ) {
         while !stop.load(Ordering::Relaxed) {
             self.mailbox.wait(TICK);
-            let classify = |model: &str, input: &Input| match models.classify(model, input)? {
-                Ok(classification) => Some(classification),
-                Err(error) => {
-                    log::error!("{model}: {error}");
-                    None
-                }
-            };
-            self.pass(Instant::now, classify);
+            self.pass(Instant::now, |model, input| models.classify(model, input));
+            models.review(|name, id, probation| desk.review(name, id, probation, &config.device.trial));
+            for Swap { model, ready } in desk.swaps.take() {
+                models.put(&model, ready, Instant::now());
+                self.swap(config, models, &model);
+            }
             watchdog.pass(Instant::now());
         }
+    }
+
+    /// All watches of a model go on with what is there of it now.
+    fn swap(&mut self, config: &Config, models: &Models, model: &str) {
+        let loaded = models.get(model);
+        let why = models.missing().find(|(name, _)| *name == model).map(|(_, why)| why);
+        match why {
+            Some(why) => log::error!("model {model}: {why}"),
+            None => log::info!("model {model}: goes on with {}", loaded.map_or("", |loaded| &loaded.id)),
+        }
+        let bundle = loaded.map(|loaded| (loaded.id.as_str(), loaded.model.manifest.seq));
+        self.outputs.events.swap(model, bundle, why);
+        for runner in self.runners.iter_mut().filter(|runner| runner.report.model == model) {
+            runner.adopt(config, loaded, Instant::now());
+        }
+        self.follow(config);
+        for index in (0..self.runners.len()).filter(|&index| self.runners[index].report.model == model) {
+            self.tell(index);
+        }
+    }
+
+    /// Ties the GPIO lines to the states that there are now.
+    pub fn follow(&mut self, config: &Config) {
+        let runners = &self.runners;
+        self.outputs.gpio.follow(config, |model, camera| {
+            let index = runners.iter().position(|r| r.report.model == model && r.report.camera == camera)?;
+            Some((index, runners[index].states().to_vec()))
+        });
     }
 
     /// One pass over all watches. Allocates nothing unless a state changes or events are on;
@@ -146,7 +206,7 @@ impl Loop {
             if let Some(reason) = asked.flatten()
                 && let Some(classification) = classify(&runner.report.model, input)
             {
-                change = runner.conclude(now, clock(), reason, &classification, &self.outputs.events);
+                change = runner.conclude(index, now, clock(), reason, &classification, &self.outputs);
             }
             let change = change.or_else(|| runner.watch.as_mut()?.pass(clock()));
             if let Some(change) = change {
@@ -162,24 +222,51 @@ impl Loop {
         let why = reason.map(|why| format!(" ({why})")).unwrap_or_default();
         log::info!("{model} on {camera}: {previous} -> {state}{why}, probability {probability:.3}");
         self.outputs.gpio.set(index, change.to);
+        self.outputs.events.change(&self.runners[index].report);
+        self.tell(index);
+    }
+
+    /// Brings what is said of a watch up to date everywhere.
+    fn tell(&self, index: usize) {
+        let runner = &self.runners[index];
+        self.outputs.journal.change(index, &runner.report);
+        if runner.report.reason.is_some() {
+            self.outputs.gpio.fail_safe(index);
+        }
         if let (Some(mqtt), Some((state, attributes))) = (&self.outputs.mqtt, runner.topics) {
-            let payloads = runner.payloads();
-            for (topic, payload) in [state, attributes].into_iter().zip(payloads) {
+            for (topic, payload) in [state, attributes].into_iter().zip(runner.payloads()) {
                 mqtt.set(topic, payload);
             }
         }
-        self.outputs.events.change(&runner.report);
+    }
+}
+
+/// What a watch decides by: the user's word before the bundle's.
+fn decision(settings: &ModelConfig, manifest: &Manifest) -> DecisionSettings {
+    let DecisionSpec { threshold, verification, dwell } = &manifest.decision;
+    let mut dwells = NO_DWELL;
+    for (state, to) in manifest.states.iter().zip(&mut dwells) {
+        let seconds = dwell.get(state).copied().unwrap_or(0.0);
+        *to = Duration::from_millis((seconds * 1e3) as u64);
+    }
+    DecisionSettings {
+        threshold: settings.threshold.unwrap_or(*threshold),
+        max_distance: settings.max_distance,
+        verification: *verification,
+        dwell: dwells,
+        stale_after: STALE_AFTER,
     }
 }
 
 impl Runner {
     fn conclude(
         &mut self,
+        index: usize,
         looked: Instant,
         now: Instant,
         reason: Reason,
         classification: &Classification,
-        events: &Events,
+        outputs: &Outputs,
     ) -> Option<Change> {
         let (vote, change) = self.watch.as_mut()?.conclude(now, classification);
         let vote_name = state_name(vote.verdict, &self.states);
@@ -193,7 +280,7 @@ impl Runner {
             vote.agreeing,
             self.needed
         );
-        events.attempt(Attempt {
+        let attempt = Attempt {
             time: wall_clock(),
             model: &self.report.model,
             camera: &self.report.camera,
@@ -205,7 +292,10 @@ impl Runner {
             agreeing: vote.agreeing.min(self.needed),
             needed: self.needed,
             took_us,
-        });
+            seq: self.report.seq,
+        };
+        outputs.events.attempt(&attempt);
+        outputs.journal.attempt(index, &attempt);
         change
     }
 }

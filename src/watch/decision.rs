@@ -3,7 +3,8 @@
 //! A state is published after `verification` attempts in a row that agree on it, each at or above
 //! the threshold. An attempt below the threshold counts as `ambiguous`, one that is farther from the
 //! training than the largest distance as `unseen`; both are verified the same way and published as
-//! `unknown`: they break every other row. Without frames the state goes stale.
+//! `unknown`: they break every other row. A state may also have to last, its dwell. Without frames the state goes
+//! stale.
 
 use embassy_time::{Duration, Instant};
 
@@ -21,6 +22,19 @@ pub struct Classification {
     pub distance: Option<f32>,
 }
 
+impl Classification {
+    /// Of an attempt that came to nothing.
+    pub const FAILED: Classification = Classification { probabilities: Probabilities::new(), distance: None };
+
+    /// Whether it is there and every number of it is one.
+    pub fn is_finite(&self) -> bool {
+        let Classification { probabilities, distance } = self;
+        !probabilities.is_empty()
+            && probabilities.iter().all(|p| p.is_finite())
+            && !distance.is_some_and(f32::is_nan)
+    }
+}
+
 /// Why a watch will not say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unknown {
@@ -30,6 +44,8 @@ pub enum Unknown {
     Ambiguous,
     /// The attempts are of something that the training never saw.
     Unseen,
+    /// The model gives no numbers.
+    Failed,
     /// No usable frame for too long.
     Stale,
 }
@@ -40,6 +56,7 @@ impl Unknown {
             Unknown::Starting => "starting",
             Unknown::Ambiguous => "ambiguous",
             Unknown::Unseen => "unseen",
+            Unknown::Failed => "failed",
             Unknown::Stale => "stale",
         }
     }
@@ -60,18 +77,23 @@ pub struct DecisionSettings {
     pub max_distance: f32,
     /// Agreeing attempts in a row before a verdict is published, at least 1.
     pub verification: u8,
+    /// For each state, how long the attempts must agree on it before it is published.
+    pub dwell: [Duration; MAX_STATES],
     /// Time without a usable frame after which the state is `unknown`.
     pub stale_after: Duration,
 }
+
+/// States that are published as soon as they are verified.
+pub const NO_DWELL: [Duration; MAX_STATES] = [Duration::from_ticks(0); MAX_STATES];
 
 impl DecisionSettings {
     /// What one attempt alone would say, and the largest probability; 0 if a number is not finite.
     pub fn judge(&self, classification: &Classification) -> (Verdict, f32) {
         let Classification { probabilities, distance } = classification;
-        let distance = distance.unwrap_or(0.0);
-        if probabilities.is_empty() || !probabilities.iter().all(|p| p.is_finite()) || distance.is_nan() {
-            return (Verdict::Unknown(Unknown::Ambiguous), 0.0);
+        if !classification.is_finite() {
+            return (Verdict::Unknown(Unknown::Failed), 0.0);
         }
+        let distance = distance.unwrap_or(0.0);
         let mut best = 0;
         for (state, &probability) in probabilities.iter().enumerate() {
             if probability > probabilities[best] {
@@ -112,12 +134,22 @@ pub struct Change {
     pub probability: f32,
 }
 
+/// The states of a model that takes another's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum States {
+    /// The same ones in the same order.
+    Same,
+    Others,
+}
+
 #[derive(Debug)]
 pub struct Decision {
     settings: DecisionSettings,
     published: Verdict,
     candidate: Option<Verdict>,
     agreeing: u8,
+    /// When they began to agree.
+    agreed: Instant,
     sequence: u64,
     last_frame: Instant,
 }
@@ -130,6 +162,7 @@ impl Decision {
             published: Verdict::Unknown(Unknown::Starting),
             candidate: None,
             agreeing: 0,
+            agreed: now,
             sequence: 0,
             last_frame: now,
         }
@@ -159,9 +192,16 @@ impl Decision {
         } else {
             self.candidate = Some(verdict);
             self.agreeing = 1;
+            self.agreed = now;
         }
         let vote = Vote { verdict, probability, agreeing: self.agreeing };
-        let verified = self.agreeing >= self.settings.verification && verdict != self.published;
+        let dwell = match verdict {
+            Verdict::State(state) => self.settings.dwell[usize::from(state)],
+            Verdict::Unknown(_) => NO_DWELL[0],
+        };
+        let verified = self.agreeing >= self.settings.verification
+            && now.saturating_duration_since(self.agreed) >= dwell
+            && verdict != self.published;
         (vote, verified.then(|| self.publish(now, verdict, probability)))
     }
 
@@ -175,6 +215,16 @@ impl Decision {
         self.candidate = None;
         self.agreeing = 0;
         Some(self.publish(now, stale, 0.0))
+    }
+
+    /// Goes on with another model. What is published stays until that has verified something, unless the states are
+    /// `others`: then it is not known any more.
+    pub fn adopt(&mut self, settings: DecisionSettings, states: States, now: Instant) -> Option<Change> {
+        self.settings = settings;
+        self.candidate = None;
+        self.agreeing = 0;
+        let gone = states == States::Others && matches!(self.published, Verdict::State(_));
+        gone.then(|| self.publish(now, Verdict::Unknown(Unknown::Starting), 0.0))
     }
 
     fn publish(&mut self, now: Instant, to: Verdict, probability: f32) -> Change {
@@ -192,6 +242,7 @@ mod tests {
         threshold: 0.8,
         max_distance: 1.0,
         verification: 3,
+        dwell: NO_DWELL,
         stale_after: Duration::from_secs(15),
     };
 
@@ -226,6 +277,19 @@ mod tests {
     const OPEN: Verdict = Verdict::State(0);
     const CLOSED: Verdict = Verdict::State(1);
     const AMBIGUOUS: Verdict = Verdict::Unknown(Unknown::Ambiguous);
+
+    #[test]
+    fn a_state_with_a_dwell_is_published_once_it_has_lasted() {
+        let mut dwell = NO_DWELL;
+        dwell[1] = Duration::from_secs(5);
+        let mut decision = Decision::new(DecisionSettings { dwell, ..SETTINGS }, at(0));
+        let mut changes = Vec::new();
+        for (second, first) in [1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0].into_iter().enumerate() {
+            let (_, change) = decision.attempt(at(second as u64), &p(first));
+            changes.extend(change.map(|change| (second, change.to)));
+        }
+        assert_eq!(changes, [(2, OPEN), (8, CLOSED)]);
+    }
 
     #[test]
     fn table() {

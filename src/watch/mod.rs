@@ -21,7 +21,7 @@ mod resize;
 mod shrink;
 
 use crop::CropBuffer;
-use decision::{Change, Classification, Decision, DecisionSettings, Vote};
+use decision::{Change, Classification, Decision, DecisionSettings, States, Vote};
 use embassy_time::Instant;
 use gate::{Gate, GateSettings, Reason};
 use motion::Motion;
@@ -48,6 +48,12 @@ impl Watch {
     /// Takes in what the model said of the crop it asked for.
     pub fn conclude(&mut self, now: Instant, classification: &Classification) -> (Vote, Option<Change>) {
         self.decision.attempt(now, classification)
+    }
+
+    /// Goes on with another model, and looks at the next crop.
+    pub fn adopt(&mut self, now: Instant, decision: DecisionSettings, states: States) -> Option<Change> {
+        self.gate.restart();
+        self.decision.adopt(decision, states, now)
     }
 
     /// To be called on every pass of the loop, frame or no frame: staleness is decided here.

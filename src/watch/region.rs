@@ -28,6 +28,11 @@ impl Region {
         (inside(x1, x2) && inside(y1, y2)).then_some(Region { x1, y1, x2, y2 })
     }
 
+    /// `[x1, y1, x2, y2]`.
+    pub fn edges(&self) -> [f32; 4] {
+        [self.x1, self.y1, self.x2, self.y2]
+    }
+
     /// The pixels it covers in a frame of this size, grown outwards to even edges and kept
     /// inside. `None` if the frame is smaller than 2 x 2.
     pub fn pixels(&self, frame_width: usize, frame_height: usize) -> Option<PixelRect> {

@@ -10,6 +10,7 @@ use ajar::bundle::{Refusal, sha256_hex};
 use ajar::companion::{keys, pack};
 use minisign::SecretKey;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::OnceLock;
 
 /// Pictures of each state.
@@ -60,10 +61,16 @@ impl Fixture {
     pub fn sandbox(&self) -> Sandbox {
         let sandbox = Sandbox::new();
         sandbox.write("gate.ajb", &self.bundle);
-        sandbox.write("k/ajar.key", &self.secret_text);
+        let secret = sandbox.write("k/ajar.key", &self.secret_text);
+        fs::set_permissions(secret, fs::Permissions::from_mode(0o600)).expect("permissions");
         sandbox.write("k/ajar.pub", &self.public_text);
         sandbox.write("home/.config/ajar/trusted-keys.d/gate.pub", &self.public_text);
         sandbox
+    }
+
+    /// The bundle's id in a store.
+    pub fn id(&self) -> String {
+        sha256_hex(&self.manifest_bytes)[..32].to_string()
     }
 
     pub fn verify(&self, bytes: &[u8]) -> Result<(), Refusal> {

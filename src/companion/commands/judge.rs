@@ -13,7 +13,7 @@ use crate::companion::picture;
 use crate::companion::suggest::{Suggestions, Why, suggest};
 use crate::companion::train::moments;
 use crate::exit::UsageError;
-use crate::watch::decision::{Classification, DecisionSettings, Verdict};
+use crate::watch::decision::{Classification, DecisionSettings, Verdict, NO_DWELL};
 use anyhow::Result;
 use clap::Args;
 use embassy_time::Duration;
@@ -84,6 +84,7 @@ impl<'a> Said<'a> {
             threshold: manifest.decision.threshold,
             max_distance: 1.0,
             verification: manifest.decision.verification,
+            dwell: NO_DWELL,
             stale_after: Duration::MAX,
         };
         let (verdict, probability) = settings.judge(classification);

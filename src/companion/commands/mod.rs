@@ -1,19 +1,26 @@
 //! The companion's commands: what the user typed, and what it does.
 
+mod device;
 mod export;
 mod judge;
+mod key;
 mod train;
 
-use super::bundles::{self, BundleFile};
+use super::bundle_files;
+use super::bundles::BundleFile;
 use super::cut::{Cut, parse_crop, parse_seconds, parse_start};
 use super::engine::EngineCommand;
-use super::keys::{self, Protection};
+use super::keys;
+use super::pack::Carry;
 use crate::config::Codec;
 use crate::exit::UsageError;
+use crate::selftest::{self, SelftestArgs};
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use device::{DeployArgs, DeviceArgs, ModelArgs};
 use export::ExportArgs;
 use judge::{ClassifyArgs, EvaluateArgs, SuggestArgs};
+use key::KeyCommand;
 use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 use train::TrainArgs;
@@ -29,7 +36,7 @@ pub struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Make a signing key
+    /// Make, list, trust and revoke signing keys
     #[command(subcommand)]
     Key(KeyCommand),
     /// Cut pictures of the crop out of a video or a camera
@@ -45,26 +52,22 @@ enum Command {
     /// Look into a bundle
     #[command(subcommand)]
     Bundle(BundleCommand),
-    /// Install a bundle into a store
+    /// Install a bundle on a device
     Deploy(DeployArgs),
+    /// Say what a device watches and runs; fails if it is behind what was signed last
+    Status(DeviceArgs),
+    /// Go back to the generation of a model that was active before
+    Rollback(ModelArgs),
+    /// End the trial of a model's new generation
+    Confirm(ModelArgs),
+    /// Try a stored model
+    #[command(hide = true, name = selftest::COMMAND)]
+    Selftest(SelftestArgs),
     /// Write a model, backbone and head, as one ONNX file for other programs
     Export(ExportArgs),
     /// Look at the engine that runs the models: path, speed, plan
     #[command(subcommand)]
     Engine(EngineCommand),
-}
-
-#[derive(Subcommand)]
-enum KeyCommand {
-    /// Make a new key pair; this computer trusts it from then on
-    New {
-        /// Directory for ajar.key (secret) and ajar.pub (for the devices)
-        #[arg(long, value_name = "DIR")]
-        out: PathBuf,
-        /// Leave the secret key unencrypted, for automation
-        #[arg(long)]
-        no_password: bool,
-    },
 }
 
 #[derive(Args)]
@@ -131,6 +134,27 @@ struct Trust {
 
 #[derive(Subcommand)]
 enum BundleCommand {
+    /// Sign an unpacked directory, changed or not, as a new bundle
+    Pack {
+        /// What `ajar bundle unpack` made
+        directory: PathBuf,
+        /// Secret key that signs the bundle: ajar.key, or the directory it is in
+        #[arg(long, env = "AJAR_KEY")]
+        key: PathBuf,
+        /// The bundle to write
+        #[arg(long, value_name = "FILE.ajb")]
+        out: PathBuf,
+        /// Leave the backbone out: for devices that have it
+        #[arg(long)]
+        head_only: bool,
+    },
+    /// Print what differs between the manifests of two bundles
+    Diff {
+        first: PathBuf,
+        second: PathBuf,
+        #[command(flatten)]
+        trust: Trust,
+    },
     /// Print the manifest of a bundle, once it is verified
     Inspect(FileArgs),
     /// Say whether a bundle is whole and signed by a trusted key
@@ -165,31 +189,41 @@ impl FileArgs {
     }
 }
 
-#[derive(Args)]
-struct DeployArgs {
-    /// The device's store
-    #[arg(long, value_name = "DIR")]
-    store: PathBuf,
-    #[command(flatten)]
-    file: FileArgs,
-}
-
 impl Cli {
     pub fn run(self) -> Result<()> {
         match self.command {
-            Command::Key(KeyCommand::New { out, no_password }) => new_key(&out, no_password),
+            Command::Key(command) => key::run(&command),
             Command::Cut(args) => cut(args),
             Command::Train(args) => train::run(&args),
             Command::Evaluate(args) => judge::evaluate(&args),
             Command::Classify(args) => judge::classify(&args),
             Command::Suggest(args) => judge::suggest_pictures(&args),
-            Command::Bundle(BundleCommand::Inspect(args)) => bundles::inspect(args.file()),
-            Command::Bundle(BundleCommand::Verify(args)) => bundles::check(args.file()),
-            Command::Bundle(BundleCommand::Unpack { file, out }) => bundles::unpack(file.file(), out),
-            Command::Deploy(args) => bundles::deploy(args.file.file(), &args.store),
+            Command::Bundle(command) => bundle(command),
+            Command::Deploy(args) => device::deploy(&args),
+            Command::Status(args) => device::status(&args),
+            Command::Rollback(args) => device::roll_back(&args),
+            Command::Confirm(args) => device::confirm(&args),
+            Command::Selftest(args) => selftest::run(&args),
             Command::Export(args) => export::run(&args),
             Command::Engine(command) => command.run(),
         }
+    }
+}
+
+fn bundle(command: BundleCommand) -> Result<()> {
+    match command {
+        BundleCommand::Pack { directory, key, out, head_only } => {
+            check_place(&out)?;
+            let secret = keys::load_secret(&key)?;
+            bundle_files::repack(&directory, &key, &secret, &out, Carry::of(head_only))
+        }
+        BundleCommand::Diff { first, second, trust } => {
+            let file = |path| BundleFile { path, trusted_keys: trust.trusted_keys.as_deref() };
+            bundle_files::diff(file(&first), file(&second))
+        }
+        BundleCommand::Inspect(args) => bundle_files::inspect(args.file()),
+        BundleCommand::Verify(args) => bundle_files::check(args.file()),
+        BundleCommand::Unpack { file, out } => bundle_files::unpack(file.file(), out),
     }
 }
 
@@ -199,22 +233,6 @@ fn check_place(file: &Path) -> Result<(), UsageError> {
     if file.is_dir() || parent.is_some_and(|parent| !parent.is_dir()) {
         let why = "cannot be written: want a file in an existing directory";
         return Err(UsageError(format!("{}: {why}", file.display())));
-    }
-    Ok(())
-}
-
-fn new_key(out: &Path, no_password: bool) -> Result<()> {
-    let protection = if no_password { Protection::None } else { Protection::Password };
-    let key = keys::generate(out, protection)?;
-    writeln!(stdout(), "key {}", key.id)?;
-    writeln!(
-        stdout(),
-        "secret: {} (keep a copy in a safe place; without it no device takes your next model)",
-        key.secret.display()
-    )?;
-    writeln!(stdout(), "public: {} (goes to /etc/ajar/trusted-keys.d on each device)", key.public.display())?;
-    if let Some(trusted) = key.trusted {
-        writeln!(stdout(), "trusted on this computer: {}", trusted.display())?;
     }
     Ok(())
 }

@@ -1,13 +1,15 @@
 //! `ajar train`: from folders of pictures to a signed bundle.
 
 use super::check_place;
-use crate::bundle::manifest::check_model_name;
+use crate::bundle::manifest::{CropSpec, check_model_name};
 use crate::companion::bundles::{self, BundleFile};
 use crate::companion::cache::Cache;
 use crate::companion::champion::{Comparison, compare};
 use crate::companion::dataset::Dataset;
 use crate::companion::train::{MIN_SIDE, Settings, Trained, train};
-use crate::companion::{BACKBONE, keys, pack, report, shipped_plan};
+use crate::companion::cut::{parse_crop, parse_start};
+use crate::companion::pack::{self, Carry};
+use crate::companion::{BACKBONE, keys, report, shipped_plan, signed};
 use crate::engine::Engine;
 use crate::exit::{Kept, UsageError};
 use anyhow::Result;
@@ -24,7 +26,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "DIR")]
     dataset: PathBuf,
     /// Secret key that signs the bundle: ajar.key, or the directory it is in
-    #[arg(long)]
+    #[arg(long, env = "AJAR_KEY")]
     key: PathBuf,
     /// The bundle to write; a better model that is there already stays
     #[arg(long, value_name = "FILE.ajb")]
@@ -41,6 +43,19 @@ pub struct TrainArgs {
     /// Share of familiar pictures that may be taken for unseen
     #[arg(long, value_name = "SHARE", default_value_t = 0.01, value_parser = parse_share)]
     false_alarms: f64,
+    /// Where a camera's pictures were cut, in fractions of its frame: a device warns if it looks elsewhere. May be given
+    /// for several cameras
+    #[arg(long, value_name = "CAMERA=X1,Y1,X2,Y2", value_parser = parse_camera_crop)]
+    crop: Vec<(String, [f64; 4])>,
+    /// Publish a state only once it has lasted; may be given for several states
+    #[arg(long, value_name = "STATE=SECONDS", value_parser = parse_dwell)]
+    dwell: Vec<(String, f32)>,
+    /// Only devices of this board, id or CPU architecture may run it; may be given several times
+    #[arg(long, value_name = "NAME")]
+    target: Vec<String>,
+    /// Leave the backbone out of the bundle: for devices that have it
+    #[arg(long)]
+    head_only: bool,
     /// Write what the training found: a page for FILE.html, data for FILE.json; may be given twice
     #[arg(long, value_name = "FILE")]
     report: Vec<PathBuf>,
@@ -49,6 +64,19 @@ pub struct TrainArgs {
 fn parse_share(text: &str) -> Result<f64, String> {
     let share: f64 = text.parse().map_err(|_| "want a number")?;
     if share > 0.0 && share < 0.5 { Ok(share) } else { Err("want a share above 0 and below 0.5".into()) }
+}
+
+fn parse_camera_crop(text: &str) -> Result<(String, [f64; 4]), String> {
+    let (camera, crop) = text.split_once('=').ok_or("want CAMERA=x1,y1,x2,y2")?;
+    check_model_name(camera)?;
+    let crop = parse_crop(crop)?;
+    let fractions = crop.iter().all(|edge| *edge <= 1.0);
+    if fractions { Ok((camera.into(), crop)) } else { Err("want fractions of the frame, 0 to 1".into()) }
+}
+
+fn parse_dwell(text: &str) -> Result<(String, f32), String> {
+    let (state, seconds) = text.rsplit_once('=').ok_or("want STATE=SECONDS")?;
+    Ok((state.into(), parse_start(seconds)? as f32))
 }
 
 pub fn run(args: &TrainArgs) -> Result<()> {
@@ -63,6 +91,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     let key = keys::load_secret(&args.key)?;
     let champion = champion(args)?;
     let dataset = Dataset::open(&args.dataset)?;
+    let label = label(args, &dataset.states)?;
     let engine = Engine::new(shipped_plan()?);
     let cache = Cache::open(&crate::bundle::sha256_hex(BACKBONE));
     let settings = Settings {
@@ -84,10 +113,27 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         return Err(Kept(why).into());
     }
     let seq = pack::next_seq(&args.key, &key)?;
-    let (manifest, parts) = pack::describe(&args.name, seq, &trained, BACKBONE);
+    let label = pack::Label { seq, ..label };
+    let (manifest, parts) = pack::describe(label, &trained, BACKBONE, Carry::of(args.head_only));
     pack::write_whole(&args.out, &pack::sign(&manifest, &parts, &key)?)?;
+    signed::remember(&manifest, &key)?;
     writeln!(stdout(), "{} (sequence number {seq}, {:.1} s)", args.out.display(), trained.report.seconds)?;
     Ok(())
+}
+
+/// What the user says of the bundle. Its sequence number comes later.
+fn label(args: &TrainArgs, states: &[String]) -> Result<pack::Label, UsageError> {
+    if let Some((state, _)) = args.dwell.iter().find(|(state, _)| !states.contains(state)) {
+        return Err(UsageError(format!("--dwell: no state {state:?}, only {}", states.join(", "))));
+    }
+    let crop = |(camera, crop): &(String, _)| (camera.clone(), CropSpec { crop: *crop, frame_aspect: 0.0 });
+    Ok(pack::Label {
+        name: args.name.clone(),
+        seq: 0,
+        targets: args.target.clone(),
+        crops: args.crop.iter().map(crop).collect(),
+        dwell: args.dwell.iter().cloned().collect(),
+    })
 }
 
 /// The model at `--out`, if there is one to beat.
