@@ -1,5 +1,7 @@
 //! The device service as its users meet it: a real RTSP camera, a real broker, real signals.
 
+#[path = "support/ajard.rs"]
+mod ajard;
 #[path = "support/cli.rs"]
 mod cli;
 #[path = "support/mosquitto.rs"]
@@ -9,13 +11,12 @@ mod rtsp;
 #[path = "support/scene.rs"]
 mod scene;
 
+use ajard::{Ajard, LIMIT, events, wait_for_event};
 use mosquitto::{Listener, Mosquitto};
 use rtsp::Rtsp;
 use scene::{STRETCH, Scene};
 use serde_json::Value;
 use std::os::unix::net::UnixDatagram;
-use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 const STATE: &str = "ajar/test/hall/lamp/state";
@@ -23,82 +24,6 @@ const ATTRIBUTES: &str = "ajar/test/hall/lamp/attributes";
 const AVAILABILITY: &str = "ajar/test/availability";
 /// A camera that shows the lamp on.
 const STEADY: &str = "videotestsrc is-live=true pattern=smpte75 ! video/x-raw,framerate=10/1";
-/// Generous: these machines are slow and shared. What takes longer does not happen at all.
-const LIMIT: Duration = Duration::from_secs(60);
-
-/// A running ajard, killed when the test ends.
-struct Ajard(Child);
-
-impl Ajard {
-    fn start(scene: &Scene, config: &Path) -> Ajard {
-        Ajard::spawn(&mut Ajard::command(scene, config))
-    }
-
-    fn command(scene: &Scene, config: &Path) -> Command {
-        let mut command = scene.sandbox.command(cli::AJARD);
-        command
-            .arg("run")
-            .arg("--config")
-            .arg(config)
-            .arg("--events")
-            .arg(scene.sandbox.path("events.jsonl"));
-        command.env_remove("NOTIFY_SOCKET").env_remove("WATCHDOG_USEC");
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-        command
-    }
-
-    fn spawn(command: &mut Command) -> Ajard {
-        Ajard(command.spawn().expect("ajard"))
-    }
-
-    fn signal(&self, name: &str) {
-        let status = Command::new("kill").arg(format!("-{name}")).arg(self.0.id().to_string()).status();
-        assert!(status.expect("kill").success());
-    }
-
-    /// CPU time so far in hundredths of a second.
-    fn cpu_ticks(&self) -> u64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id())).expect("a running ajard");
-        let fields: Vec<&str> = stat.rsplit(')').next().expect("fields").split_whitespace().collect();
-        fields[11].parse::<u64>().expect("utime") + fields[12].parse::<u64>().expect("stime")
-    }
-
-    fn wait(&mut self, limit: Duration) -> ExitStatus {
-        let deadline = Instant::now() + limit;
-        loop {
-            if let Some(status) = self.0.try_wait().expect("ajard") {
-                return status;
-            }
-            assert!(Instant::now() < deadline, "ajard did not end in {limit:?}");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-}
-
-impl Drop for Ajard {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn events(scene: &Scene) -> Vec<Value> {
-    let text = std::fs::read_to_string(scene.sandbox.path("events.jsonl")).unwrap_or_default();
-    let lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
-    lines.map(|line| serde_json::from_str(line).expect("a JSON line")).collect()
-}
-
-fn wait_for_event(scene: &Scene, limit: Duration, wanted: impl Fn(&Value) -> bool) -> Value {
-    let deadline = Instant::now() + limit;
-    loop {
-        if let Some(found) = events(scene).into_iter().find(&wanted) {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "no such event in {limit:?}: {:#?}", events(scene).last());
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
 fn last_is(state: &str) -> impl Fn(&[String]) -> bool {
     move |payloads| payloads.last().is_some_and(|last| last == state)
 }

@@ -141,16 +141,11 @@ async fn exchange(
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let request =
         Request::builder().method(method).uri(path).header(HOST, "ajard").body(Full::new(Bytes::from(body)))?;
-    let answer = async {
-        let response = sender.send_request(request).await?;
-        let status = response.status();
-        Ok((status, response.into_body().collect().await?.to_bytes()))
-    };
-    let (answer, _) = tokio::join!(answer, async {
-        // Whoever reads the answer hears of a connection that breaks.
-        let _ = connection.await;
-    });
-    answer
+    // Whoever reads the answer hears of a connection that breaks.
+    tokio::spawn(connection);
+    let response = sender.send_request(request).await?;
+    let status = response.status();
+    Ok((status, response.into_body().collect().await?.to_bytes()))
 }
 
 /// Forwards the remote socket to one in a private directory.

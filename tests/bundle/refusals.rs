@@ -3,7 +3,7 @@
 use crate::cli::{Sandbox, need};
 use crate::fixture::{Fixture, bundle, fixture};
 use ajar::bundle::Code::{self, *};
-use ajar::bundle::manifest::{Role, UnseenSpec};
+use ajar::bundle::manifest::{CropSpec, Role, SelftestSpec, UnseenSpec};
 use ajar::bundle::sha256_hex;
 use std::fs::{self, File};
 use std::time::{Duration, Instant};
@@ -184,7 +184,7 @@ fn manifests(fixture: &Fixture) -> Vec<Case> {
     let lied = fixture.sign(text, "ajar seq=1 model=gate manifest=0");
     let not_text = [&text[..], b"\n# \xFF\n"].concat();
     let padded = fixture.signed(text, &[&fixture.body()[..], b"more"].concat(), &fixture.manifest);
-    let short = fixture.signed(text, &fixture.parts[..3].concat(), &fixture.manifest);
+    let short = fixture.signed(text, &fixture.parts[..4].concat(), &fixture.manifest);
     let half = fixture.manifest.parts[0].size / 2;
     vec![
         case(
@@ -365,6 +365,50 @@ fn manifests(fixture: &Fixture) -> Vec<Case> {
             "unseen.false_alarms: 1.5 is not within 0 and 1",
             fixture.changed(|m| m.unseen = Some(UnseenSpec { limit: 1.0, false_alarms: 1.5 })),
         ),
+        case(
+            "a self-test without its part",
+            E30,
+            "no part has the role selftest",
+            fixture.changed(|m| m.parts.retain(|part| part.role != Role::Selftest)),
+        ),
+        case(
+            "a self-test without its tolerance",
+            E30,
+            "selftest: its part is there, its tolerance is not",
+            fixture.changed(|m| m.selftest = None),
+        ),
+        case("a self-test of half a crop", E30, "the self-test has ", fixture.changed(|m| m.parts[3].size /= 4)),
+        case(
+            "a tolerance that is no number",
+            E30,
+            "selftest.tolerance: NaN",
+            fixture.changed(|m| m.selftest = Some(SelftestSpec { tolerance: f32::NAN })),
+        ),
+        case(
+            "a dwell of a state there is not",
+            E30,
+            "decision.dwell: \"ajar\" is no state of the model",
+            fixture.changed(|m| {
+                m.decision.dwell.insert("ajar".into(), 1.0);
+            }),
+        ),
+        case(
+            "a dwell of a day",
+            E30,
+            "decision.dwell.open: 86400 is not within 0 and 3600",
+            fixture.changed(|m| {
+                m.decision.dwell.insert("open".into(), 86400.0);
+            }),
+        ),
+        case("no time to look", E30, "limits: each must be above 0", fixture.changed(|m| m.limits.infer_ms = 0)),
+        case(
+            "a crop outside the frame",
+            E30,
+            "crops.drive: want x1 < x2 and y1 < y2 within 0 and 1",
+            fixture.changed(|m| {
+                m.crops.insert("drive".into(), CropSpec { crop: [0.5, 0.0, 1.5, 1.0], frame_aspect: 0.0 });
+            }),
+        ),
         case("a body longer than its parts", E11, "4 bytes after the last part", padded),
         case(
             "a body shorter than its parts",
@@ -376,7 +420,7 @@ fn manifests(fixture: &Fixture) -> Vec<Case> {
             "a part of astronomic size",
             E11,
             "the body is too short",
-            fixture.changed(|m| m.parts[3].size = i64::MAX as u64),
+            fixture.changed(|m| m.parts[4].size = i64::MAX as u64),
         ),
     ]
 }
@@ -460,12 +504,30 @@ fn weights_that_are_no_numbers_are_refused_before_use() {
 }
 
 #[test]
-fn a_bundle_without_backbone_cannot_classify_on_its_own() {
+fn a_bundle_without_backbone_classifies_where_this_program_has_it() {
     let sandbox = fixture().sandbox();
     sandbox.write("head.ajb", fixture().head_only(1));
     sandbox.write("x.png", "");
     sandbox.ajar_line("bundle verify head.ajb").expect(0);
+    // It comes as far as the picture.
+    sandbox.ajar_line("classify --bundle head.ajb x.png").expect_error(2, "pictures could not be read");
+    let other = fixture().changed_head_only(|manifest| manifest.backbone.sha256 = "0".repeat(64));
+    sandbox.write("other.ajb", other);
     sandbox
-        .ajar_line("classify --bundle head.ajb x.png")
-        .expect_error(1, "E33: the bundle carries no backbone");
+        .ajar_line("classify --bundle other.ajb x.png")
+        .expect_error(1, "E33: the bundle carries no backbone, and this Ajar has another one");
+}
+
+#[test]
+fn a_revoked_key_is_named() {
+    let sandbox = fixture().sandbox();
+    let key = &fixture().keys[0].id;
+    sandbox.ajar_line(&format!("key revoke {}", key.to_lowercase())).expect(0);
+    let says = format!("E22: signed by key {key} (gate), which is revoked");
+    sandbox.ajar_line("bundle verify gate.ajb").expect_error(1, &says);
+    sandbox.ajar_line("deploy --store store gate.ajb").expect_error(1, &says);
+    let listed = sandbox.ajar_line("key list").expect(0);
+    assert_eq!(listed.stdout, format!("{key}  revoked  gate\n"));
+    // Trusting it again does not help.
+    sandbox.ajar_line("key trust k/ajar.pub").expect_error(2, "is revoked, as gate");
 }

@@ -98,6 +98,14 @@ impl Fixture {
         pack::sign(&manifest, &self.parts[..manifest.parts.len()], &self.secret).expect("a bundle")
     }
 
+    /// The same with its manifest changed by `change`.
+    pub fn changed_head_only(&self, change: impl FnOnce(&mut Manifest)) -> Vec<u8> {
+        let mut manifest = self.manifest.clone();
+        assert_eq!(manifest.parts.pop().map(|part| part.role), Some(Role::Backbone));
+        change(&mut manifest);
+        pack::sign(&manifest, &self.parts[..manifest.parts.len()], &self.secret).expect("a bundle")
+    }
+
     /// The bundle with its manifest changed by `change`, signed, however wrong that is.
     pub fn changed(&self, change: impl FnOnce(&mut Manifest)) -> Vec<u8> {
         let mut manifest = self.manifest.clone();

@@ -63,9 +63,10 @@ impl Scene {
         let mqtt = mqtt_port
             .map(|port| format!("[mqtt]\nhost = \"127.0.0.1\"\nport = {port}\n"))
             .unwrap_or_default();
-        let (store, keys) = (self.sandbox.path("store"), self.sandbox.path("k"));
+        let [store, keys, control] = ["store", "k", "control.sock"].map(|name| self.sandbox.path(name));
         let text = format!(
-            "[device]\nid = \"test\"\nstore = {store:?}\ntrusted_keys = {keys:?}\n{mqtt}\
+            "[device]\nid = \"test\"\nstore = {store:?}\ntrusted_keys = {keys:?}\n\
+             control_socket = {control:?}\ntrial = {{ attempts = 4, minutes = 0.02 }}\n{mqtt}\
              [cameras.hall]\nsource = {source:?}\nframe_size = [320, 240]\n\
              [classification.custom.lamp.state_config]\ninterval = 1\n\
              [classification.custom.lamp.state_config.cameras.hall]\ncrop = [20, 20, 300, 200]\n"

@@ -49,7 +49,7 @@ enum Command {
     Classify(ClassifyArgs),
     /// Name the pictures that would teach a model most, if they had a label
     Suggest(SuggestArgs),
-    /// Look into a bundle
+    /// Look into a bundle, take it apart, sign it anew
     #[command(subcommand)]
     Bundle(BundleCommand),
     /// Install a bundle on a device
@@ -126,6 +126,7 @@ pub struct BundleArgs {
 }
 
 #[derive(Args)]
+#[group(skip)]
 struct Trust {
     /// Verify with the keys of this directory instead of this computer's own
     #[arg(long, value_name = "DIR", env = "AJAR_TRUSTED_KEYS")]
