@@ -4,7 +4,7 @@ CARGO = scripts/cargo
 PREFIX = /usr/local
 DESTDIR =
 
-.PHONY: demo test check build install deps models check-models plan bench-engine bench-accuracy bench-arm test-cpus test-cpus-qemu test-cpus-bochs test-gpio build-debug clean
+.PHONY: demo test check build install deps models check-models plan bench-engine bench-accuracy bench-arm test-cpus test-cpus-qemu test-cpus-bochs test-gpio powercut fuzz build-debug clean
 
 demo: deps
 	$(CARGO) build --locked --bins --example demo
@@ -71,6 +71,19 @@ bench-engine: build
 # Ajar's training beside Frigate's recipe, on labelled pictures in ../shared/data or --data DIR.
 bench-accuracy: build
 	@benches/accuracy/run.sh
+
+# Power cuts on a real ext4 while bundles are installed; as root.
+CUTS = 200
+powercut: deps
+	@AJAR_CUTS=$(CUTS) $(CARGO) test --locked --test powercut -- --nocapture --exact no_cut_loses_the_model \
+		>target/powercut.log 2>&1; status=$$?; \
+		if [ $$status -ne 0 ]; then cat target/powercut.log; fi; \
+		grep -E '^(cut|powercut|skipped)' target/powercut.log; exit $$status
+
+# Random input for everything that reads bytes from outside.
+MINUTES = 10
+fuzz: deps
+	scripts/fuzz $(MINUTES)
 
 # GPIO lines of a real kernel, in an emulated machine.
 test-gpio: build-debug

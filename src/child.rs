@@ -19,7 +19,8 @@ pub struct Ended {
 impl Ended {
     /// Its last words, for a message.
     pub fn last_words(&self) -> &str {
-        self.stderr.lines().rfind(|line| !line.is_empty()).unwrap_or_default().trim_start_matches("error: ")
+        let line = self.stderr.lines().rfind(|line| !line.is_empty() && !line.starts_with("note: "));
+        line.unwrap_or_default().trim_start_matches("error: ")
     }
 
     /// Why it did not come to an end of its own; `None` if it did.
@@ -27,7 +28,7 @@ impl Ended {
         if self.timed_out {
             return Some("came to no end".into());
         }
-        if self.stderr.contains("memory allocation of") {
+        if ["memory allocation of", "failed to allocate"].iter().any(|words| self.stderr.contains(words)) {
             return Some("ran out of memory".into());
         }
         match (self.status.signal(), self.status.code()) {

@@ -131,7 +131,7 @@ pub struct CropSpec {
     /// x1, y1, x2, y2 in fractions of the frame.
     pub crop: [f64; 4],
     /// Width divided by height of the frame; 0 if that is not known.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub frame_aspect: f64,
 }
 
@@ -190,6 +190,10 @@ pub enum Role {
     /// Crops with what the model must say of them.
     Selftest,
     Backbone,
+}
+
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 impl Manifest {

@@ -14,21 +14,21 @@
 
 mod backoff;
 pub mod cameras;
-mod control;
+pub mod control;
 pub mod events;
 pub mod gpio;
 mod inbox;
 pub mod journal;
-mod keeper;
+pub mod keeper;
 pub mod lowering;
 pub mod mailbox;
 pub mod models;
 mod mqtt;
 mod notify;
-mod probation;
+pub mod probation;
 mod report;
 pub mod run;
-mod snapshots;
+pub mod snapshots;
 mod threads;
 
 use crate::board::Board;

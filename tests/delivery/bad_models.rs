@@ -56,7 +56,7 @@ fn a_model_that_fails_only_when_live_is_rolled_back() {
         // Black, which the self-test looks at in place of golden crops, gives numbers; the lamp does not.
         manifest.parts.retain(|part| part.role != Role::Selftest);
         manifest.selftest = None;
-        bright_overflow(&directory, manifest);
+        spoil_backbone(&directory, bright_overflow);
     });
     device.ajar("deploy bad.ajb").expect(0);
     let lamp = device.wait(|lamp| !lamp.bad.is_empty());
@@ -72,12 +72,16 @@ fn overflow(directory: &Path, manifest: &mut Manifest) {
     fs::write(path, f32::MAX.to_le_bytes().repeat(weights)).expect("a head");
 }
 
-/// The same, but only where the backbone sees something: without a bias and for features of some size.
-fn bright_overflow(directory: &Path, manifest: &mut Manifest) {
-    let path = directory.join(&manifest.part(Role::Head).expect("a head").name);
-    let (states, weights) = (manifest.states.len(), fs::read(&path).expect("a head").len() / 4);
-    let huge = 1e37f32.to_le_bytes().repeat(weights - states);
-    fs::write(path, [huge, 0f32.to_le_bytes().repeat(states)].concat()).expect("a head");
+/// No numbers, unless all is black.
+fn bright_overflow(graph: &mut GraphProto) {
+    let input = graph.input[0].name.clone();
+    [("above_black", 1.5), ("steep", 1e5)].into_iter().for_each(|(name, value)| float(graph, name, value));
+    node_of(graph, "ReduceMean", &[&input], "brightness", vec![integer("keepdims", 0)]);
+    node_of(graph, "Add", &["brightness", "above_black"], "shifted", vec![]);
+    node_of(graph, "Relu", &["shifted"], "bright", vec![]);
+    node_of(graph, "Mul", &["bright", "steep"], "brighter", vec![]);
+    node_of(graph, "Exp", &["brighter"], "infinite", vec![]);
+    add_sum(graph, "infinite");
 }
 
 fn other_golden(directory: &Path, manifest: &mut Manifest) {
@@ -105,7 +109,7 @@ fn other_shape(directory: &Path, _: &mut Manifest) {
 }
 
 fn huge(graph: &mut GraphProto) {
-    filled(graph, &[1 << 62, 1 << 62]);
+    filled(graph, &[1 << 61]);
 }
 
 fn large(graph: &mut GraphProto) {
@@ -124,14 +128,15 @@ fn spoil_backbone(directory: &Path, spoil: impl FnOnce(&mut GraphProto)) {
     fs::write(path, model.encode_to_vec()).expect("a backbone");
 }
 
-/// Adds to `mid` nothing, which takes a tensor of this shape to work out.
+/// Adds to `mid` next to nothing, which takes a tensor of this shape to work out.
 fn filled(graph: &mut GraphProto, shape: &[i64]) {
     constant(graph, "shape", shape);
-    node_of(graph, "ConstantOfShape", &["shape"], "filled", vec![]);
+    node_of(graph, "ConstantOfShape", &["shape"], "filling", vec![]);
+    node_of(graph, "Cast", &["filling"], "filled", vec![integer("to", DataType::Float as i64)]);
     add_sum(graph, "filled");
 }
 
-/// Adds to `mid` nothing, which takes `times` products of matrices with `side` rows to work out.
+/// Adds to `mid` next to nothing, which takes `times` products of matrices with `side` rows to work out.
 fn multiply(graph: &mut GraphProto, side: i64, times: usize) {
     constant(graph, "side", &[side, side]);
     constant(graph, "all", &[-1]);
@@ -151,9 +156,9 @@ fn add_sum(graph: &mut GraphProto, tensor: &str) {
     let node = graph.node.iter_mut().find(|node| node.output.contains(&"mid".to_string())).expect("mid");
     node.output = vec!["mid_before".into()];
     node_of(graph, "ReduceMean", &[tensor], "mean", vec![integer("keepdims", 0)]);
-    let zero = TensorProto { name: "zero".into(), data_type: DataType::Float.into(), ..TensorProto::default() };
-    graph.initializer.push(TensorProto { raw_data: 0f32.to_le_bytes().to_vec(), ..zero });
-    node_of(graph, "Mul", &["mean", "zero"], "nothing", vec![]);
+    // Not zero: the product with that need not be worked out.
+    float(graph, "tiny", 1e-30);
+    node_of(graph, "Mul", &["mean", "tiny"], "nothing", vec![]);
     node_of(graph, "Add", &["mid_before", "nothing"], "mid", vec![]);
     // Nodes come in the order that they run in.
     let behind: Vec<NodeProto> = {
@@ -172,6 +177,15 @@ fn constant(graph: &mut GraphProto, name: &str, values: &[i64]) {
         data_type: DataType::Int64.into(),
         dims: vec![values.len() as i64],
         raw_data: values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        ..TensorProto::default()
+    });
+}
+
+fn float(graph: &mut GraphProto, name: &str, value: f32) {
+    graph.initializer.push(TensorProto {
+        name: name.into(),
+        data_type: DataType::Float.into(),
+        raw_data: value.to_le_bytes().to_vec(),
         ..TensorProto::default()
     });
 }
