@@ -26,6 +26,8 @@ install:
 	install -D -m 755 target/release/ajard $(DESTDIR)$(PREFIX)/bin/ajard
 	install -D -m 755 target/release/ajar $(DESTDIR)$(PREFIX)/bin/ajar
 	install -d $(DESTDIR)/etc/systemd/system $(DESTDIR)/etc/ajar/trusted-keys.d
+	install -D -m 644 systemd/ajar.sysusers $(DESTDIR)/usr/lib/sysusers.d/ajar.conf
+	@test -n "$(DESTDIR)" || systemd-sysusers /usr/lib/sysusers.d/ajar.conf || groupadd --system ajar
 	sed 's,/usr/bin/ajard,$(PREFIX)/bin/ajard,' systemd/ajard.service > $(DESTDIR)/etc/systemd/system/ajard.service
 
 # Debian packages, and Rust where there is none.

@@ -73,9 +73,7 @@ pub fn test_by(mut program: Command, store: &Store, model: &StoredModel) -> Resu
 /// What the child does: prints the code and the reason if the model is refused.
 pub fn run(args: &SelftestArgs) -> anyhow::Result<()> {
     // The hard limit of the CPU would kill without saying why.
-    let limit = |resource, most| {
-        setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most + 5) })
-    };
+    let limit = |resource, most| setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most + 5) });
     limit(Resource::Core, 0)?;
     limit(Resource::Fsize, 0)?;
     limit(Resource::Cpu, CPU_SECONDS)?;
@@ -150,7 +148,8 @@ fn look(
     }
     let limit = Duration::from_millis(limits.infer_ms.into());
     if best > limit {
-        let why = format!("an attempt takes {} ms, at most {} are allowed", best.as_millis(), limit.as_millis());
+        let why =
+            format!("an attempt takes {} ms, at most {} are allowed", best.as_millis(), limit.as_millis());
         return Err(Refusal::new(Code::E62, why));
     }
     said.ok_or_else(|| Refusal::new(Code::E60, "no attempt was made"))
@@ -169,7 +168,8 @@ fn compare(whose: &str, expected: &[f32], said: &Classification, tolerance: f32)
     let differs = |(want, have): (&f32, &f32)| (want - have).abs() > tolerance || !want.is_finite();
     if expected.iter().zip(&said.probabilities).any(differs) {
         let have = said.probabilities.as_slice();
-        let why = format!("the probabilities of a golden crop are {have:.3?}, those of {whose} {expected:.3?}");
+        let why =
+            format!("the probabilities of a golden crop are {have:.3?}, those of {whose} {expected:.3?}");
         return Err(Refusal::new(Code::E61, why));
     }
     Ok(())

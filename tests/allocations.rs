@@ -8,6 +8,7 @@ use ajar::config::Codec;
 use ajar::device::cameras::Inlet;
 use ajar::device::events::Events;
 use ajar::device::gpio::Gpio;
+use ajar::device::journal::Journal;
 use ajar::device::mailbox::Mailbox;
 use ajar::device::run::{Loop, Outputs, Runner};
 use ajar::watch::crop::{Input, Region};
@@ -31,7 +32,8 @@ fn watch_loop(mailbox: Arc<Mailbox>) -> Loop {
     };
     let states = vec!["open".to_string(), "closed".to_string()];
     let runner = Runner::new("gate", "drive", states, gate, decision, Instant::now());
-    let outputs = Outputs { events: Arc::new(Events::default()), mqtt: None, gpio: Gpio::default() };
+    let journal = Arc::new(Journal::new([runner.report.clone()].into_iter()));
+    let outputs = Outputs { events: Arc::new(Events::default()), mqtt: None, gpio: Gpio::default(), journal };
     Loop::new(vec![runner], mailbox, outputs)
 }
 

@@ -12,6 +12,8 @@ mod corruption;
 mod crash;
 #[path = "bundle/disk.rs"]
 mod disk;
+#[path = "bundle/files.rs"]
+mod files;
 #[path = "support/fixture.rs"]
 mod fixture;
 #[path = "support/pictures.rs"]

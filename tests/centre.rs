@@ -1,7 +1,9 @@
 //! What must hold of the centre whatever happens to it.
 
 use ajar::watch::crop::{CropBuffer, Input, PixelRect, Region};
-use ajar::watch::decision::{NO_DWELL, Classification, Decision, DecisionSettings, Probabilities, Unknown, Verdict};
+use ajar::watch::decision::{
+    Classification, Decision, DecisionSettings, NO_DWELL, Probabilities, Unknown, Verdict,
+};
 use ajar::watch::frame::{Chroma, Colour, Frame, Matrix, Plane, Range};
 use ajar::watch::gate::{Gate, GateSettings, RECHECK_LIMIT, Reason};
 use ajar::watch::motion::Motion;
@@ -33,7 +35,7 @@ fn step() -> impl Strategy<Value = (u64, Step)> {
 /// What one attempt alone says, from the definition.
 fn alone(probabilities: &[f32; 3], distance: f32) -> Verdict {
     if probabilities.iter().any(|p| !p.is_finite()) {
-        return Verdict::Unknown(Unknown::Ambiguous);
+        return Verdict::Unknown(Unknown::Failed);
     }
     if distance > 1.0 {
         return Verdict::Unknown(Unknown::Unseen);

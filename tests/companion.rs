@@ -75,7 +75,7 @@ fn what_cannot_be_parsed_is_the_users_mistake() {
         ("key new", "--out <DIR>"),
         ("train --name gate", "--dataset <DIR>"),
         ("classify --bundle x.ajb", "<PICTURE>..."),
-        ("deploy x.ajb", "--store <DIR>"),
+        ("deploy --device http://x x.ajb", "want ssh://user@host, or the path of a control socket"),
         ("evaluate --dateset x", "'--dataset"),
         ("cut --source x --crop 0,0,1 --every 1 --out o", "want x1,y1,x2,y2"),
         ("cut --source x --crop 0,0,x,1,1 --every 1 --out o", "want x1,y1,x2,y2"),

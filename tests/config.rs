@@ -134,6 +134,7 @@ fn a_file_that_cannot_be_read_is_named() {
 fn what_is_not_given_is_as_documented() {
     let config = valid("smallest.toml");
     assert_eq!(config.device, ajar::config::DeviceConfig::default());
+    assert_eq!(config.inbox(), Path::new("/var/lib/ajar/inbox"));
     assert_eq!(config.mqtt, None);
     assert_eq!(config.gpio.chip, None);
     let model = &config.classification.custom["gate"];
@@ -150,6 +151,8 @@ fn what_is_given_arrives() {
     let mqtt = config.mqtt.as_ref().expect("[mqtt]");
     assert_eq!((mqtt.host.as_str(), mqtt.port), ("broker.lan", 8883));
     assert_eq!(config.device.store, Path::new("/srv/ajar/store"));
+    assert_eq!((config.device.trial.attempts, config.device.trial.minutes), (100, 30.5));
+    assert_eq!(config.inbox(), Path::new("/srv/ajar/inbox"));
     let line = &config.gpio.lines[0];
     assert_eq!((&line.line, line.active_low), (&LineName::Header("GPIO17".into()), true));
     let model = &config.classification.custom["gate"];

@@ -27,7 +27,8 @@ use std::time::{Duration, Instant};
 
 const ATTRIBUTES: &str = "ajar/test/hall/lamp/attributes";
 /// A camera that shows the lamp on.
-const STEADY: &str = "videotestsrc is-live=true pattern=smpte75 ! video/x-raw,width=320,height=240,framerate=10/1";
+const STEADY: &str =
+    "videotestsrc is-live=true pattern=smpte75 ! video/x-raw,width=320,height=240,framerate=10/1";
 
 /// A device that runs, with the lamp's model on it.
 pub struct Device {
@@ -96,7 +97,11 @@ impl Device {
             if wanted(&lamp) {
                 return lamp;
             }
-            assert!(Instant::now() < deadline, "not in {LIMIT:?}: {lamp:#?}\n{:#?}", events(&self.scene).last());
+            assert!(
+                Instant::now() < deadline,
+                "not in {LIMIT:?}: {lamp:#?}\n{:#?}",
+                events(&self.scene).last()
+            );
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -158,7 +163,8 @@ fn a_new_model_takes_over_between_two_frames_and_stays_once_it_has_proved_itself
 fn the_socket_answers_curl() {
     need("curl");
     let device = Device::start();
-    let mode = fs::metadata(device.scene.sandbox.path("control.sock")).expect("a socket").permissions().mode();
+    let mode =
+        fs::metadata(device.scene.sandbox.path("control.sock")).expect("a socket").permissions().mode();
     assert_eq!(mode & 0o777, 0o660);
     assert!(device.curl("/").expect(0).stdout.contains("POST /v1/install"));
     let status = device.get("/v1/status");
@@ -308,6 +314,8 @@ fn a_device_without_a_model_gets_its_first_one_while_it_runs() {
     // Without what came before, going back is going without.
     device.repack("next.ajb", |manifest| manifest.states = vec!["dark".into(), "bright".into()]);
     device.ajar("deploy next.ajb").expect(0);
-    let lost = wait_for_event(&device.scene, LIMIT, |event| event["event"] == "change" && event["state"] == "bright");
+    let lost = wait_for_event(&device.scene, LIMIT, |event| {
+        event["event"] == "change" && event["state"] == "bright"
+    });
     assert_eq!(lost["previous"], "unknown", "a state of the old model is not one of the new");
 }

@@ -72,7 +72,8 @@ struct Said {
 
 impl Bench {
     fn new() -> Option<Bench> {
-        let root = fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0);
+        let root =
+            fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0);
         let works = |program: &str| Command::new(program).arg("-V").output().is_ok();
         let lacks = [
             (!root, "this user is not root"),
@@ -102,7 +103,9 @@ impl Bench {
     fn make_file_system(&self) {
         let image = self.directory.path().join("image");
         fs::File::create(&image).and_then(|file| file.set_len(48 << 20)).expect("an image");
-        assert!(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(image).status().expect("mkfs.ext4").success());
+        assert!(
+            Command::new("mkfs.ext4").args(["-q", "-F"]).arg(image).status().expect("mkfs.ext4").success()
+        );
     }
 
     fn mount(&self) -> bool {
@@ -156,7 +159,14 @@ impl Bench {
         let share = (number * 2_654_435_761 % 1000) as u32;
         thread::sleep(LONGEST * share / 1000);
         let mut shutdown = Command::new("xfs_io");
-        assert!(shutdown.args(["-x", "-c", "shutdown"]).arg(self.mount_point()).status().expect("xfs_io").success());
+        assert!(
+            shutdown
+                .args(["-x", "-c", "shutdown"])
+                .arg(self.mount_point())
+                .status()
+                .expect("xfs_io")
+                .success()
+        );
         end(&mut worker);
         lines.map_while(Result::ok).for_each(|line| said.hear(&line));
         said
@@ -180,7 +190,8 @@ impl Bench {
             }
             fs::write(source.join(&part.name), bytes).expect("a part");
         }
-        fs::write(source.join("manifest.toml"), toml::to_string(&manifest).expect("TOML")).expect("a manifest");
+        fs::write(source.join("manifest.toml"), toml::to_string(&manifest).expect("TOML"))
+            .expect("a manifest");
         let sandbox = self.fixture.sandbox();
         for name in ["ajar.key", "ajar.pub"] {
             fs::copy(sandbox.path("k").join(name), source.join(name)).expect("a key");
@@ -238,7 +249,8 @@ fn end(worker: &mut Child) {
 fn worker() {
     let Some(root) = std::env::var_os(STORE).map(PathBuf::from) else { return };
     let source = root.ancestors().nth(2).expect("the bench").join("source");
-    let disk: Arc<dyn Disk> = if std::env::var_os(LAX).is_some() { Arc::new(Lax) } else { Arc::new(RealDisk) };
+    let disk: Arc<dyn Disk> =
+        if std::env::var_os(LAX).is_some() { Arc::new(Lax) } else { Arc::new(RealDisk) };
     let store = Store::on(&root, disk);
     let secret = keys::load_secret(&source).expect("a key");
     let trusted = trusted_keys(&source).expect("a key");

@@ -22,7 +22,8 @@ impl Golden {
     }
 
     pub fn to_bytes(&self) -> Vec<u8> {
-        let pixels = self.input.codes.chunks_exact(INPUT_CHANNELS).flat_map(|pixel| pixel[..3].iter().copied());
+        let pixels =
+            self.input.codes.chunks_exact(INPUT_CHANNELS).flat_map(|pixel| pixel[..3].iter().copied());
         pixels.chain(self.expected.iter().flat_map(|p| p.to_le_bytes())).collect()
     }
 
@@ -56,6 +57,8 @@ mod tests {
         assert_eq!(bytes.len(), 2 * Golden::byte_len(2));
         let read = Golden::read_all(&bytes, 2);
         assert_eq!(read.len(), 2);
-        assert!(read.iter().all(|golden| golden.input.codes == input.codes && golden.expected == [0.25, 0.75]));
+        assert!(
+            read.iter().all(|golden| golden.input.codes == input.codes && golden.expected == [0.25, 0.75])
+        );
     }
 }

@@ -250,7 +250,9 @@ impl Manifest {
             let [x1, y1, x2, y2] = crop.map(|x| x as f32);
             check_model_name(camera).map_err(|why| format!("crops: {why}"))?;
             if Region::new([x1, y1, x2, y2]).is_none() || !(0.0..=100.0).contains(frame_aspect) {
-                return Err(format!("crops.{camera}: want x1 < x2 and y1 < y2 within 0 and 1, have {crop:?}"));
+                return Err(format!(
+                    "crops.{camera}: want x1 < x2 and y1 < y2 within 0 and 1, have {crop:?}"
+                ));
             }
         }
         self.check_parts()?;
@@ -289,7 +291,9 @@ impl Manifest {
                 let each = Golden::byte_len(self.states.len()) as u64;
                 if part.size == 0 || part.size % each != 0 || part.size / each > MAX_GOLDEN as u64 {
                     let size = part.size;
-                    return Err(format!("the self-test has {size} bytes, want 1 to {MAX_GOLDEN} times {each}"));
+                    return Err(format!(
+                        "the self-test has {size} bytes, want 1 to {MAX_GOLDEN} times {each}"
+                    ));
                 }
                 Ok(())
             }

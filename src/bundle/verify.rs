@@ -45,7 +45,10 @@ pub fn trusted_keys_in(directories: &[&Path]) -> Result<Vec<TrustedKey>, Refusal
         paths.retain(|path| path.extension().is_some_and(|extension| extension == "pub"));
         paths.sort();
         if paths.len() > MAX_KEYS {
-            return Err(untrusted(directory, format!("{} keys, at most {MAX_KEYS} are trusted", paths.len())));
+            return Err(untrusted(
+                directory,
+                format!("{} keys, at most {MAX_KEYS} are trusted", paths.len()),
+            ));
         }
         for path in &paths {
             check_writers(path)?;
@@ -84,7 +87,10 @@ fn check_writers(path: &Path) -> Result<(), Refusal> {
         return Err(untrusted(path, "others may write it; run: chmod go-w".into()));
     }
     if ![0, own].contains(&meta.uid()) {
-        return Err(untrusted(path, format!("belongs to user {}; it must be root's or your own", meta.uid())));
+        return Err(untrusted(
+            path,
+            format!("belongs to user {}; it must be root's or your own", meta.uid()),
+        ));
     }
     Ok(())
 }

@@ -132,7 +132,8 @@ fn flatten(path: String, value: &toml::Value, fields: &mut BTreeMap<String, Stri
         }
         toml::Value::Array(rows) if rows.iter().any(toml::Value::is_table) => {
             for (i, row) in rows.iter().enumerate() {
-                let name = row.get("name").and_then(toml::Value::as_str).map_or(i.to_string(), str::to_string);
+                let name =
+                    row.get("name").and_then(toml::Value::as_str).map_or(i.to_string(), str::to_string);
                 flatten(format!("{path}[{name}]"), row, fields);
             }
         }

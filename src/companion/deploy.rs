@@ -54,9 +54,10 @@ pub fn to_store(file: BundleFile, root: &Path, allow: Allow) -> Result<()> {
             log::warn!("the plan is not kept, ajard will make it at its start: {why:#}");
         }
         match installed {
-            Installed::New { id } => {
-                writeln!(stdout(), "{what} is installed as {id}; ajard runs it from its next start, on trial")?
-            }
+            Installed::New { id } => writeln!(
+                stdout(),
+                "{what} is installed as {id}; ajard runs it from its next start, on trial"
+            )?,
             Installed::Mended { id } => {
                 writeln!(stdout(), "{what} was damaged in the store and is whole again as {id}")?
             }

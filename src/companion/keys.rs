@@ -1,7 +1,7 @@
 //! Keys: minisign key pairs, and which public keys this computer trusts.
 
-use crate::bundle::verify::{MAX_KEYS, REVOKED, TrustedKey, trusted_keys, trusted_keys_in};
 use super::pack::write_whole;
+use crate::bundle::verify::{MAX_KEYS, REVOKED, TrustedKey, trusted_keys, trusted_keys_in};
 use crate::exit::UsageError;
 use anyhow::{Context, Result};
 use ct_codecs::{Base64, Decoder};
@@ -91,11 +91,15 @@ pub fn trust_file(file: &Path, directory: Option<&Path>) -> Result<(String, Path
 pub fn revoke(id: &str, directory: Option<&Path>) -> Result<PathBuf> {
     let id = id.to_uppercase();
     if id.len() != 16 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err(UsageError(format!("{id:?} is no key id: want 16 hex digits; see `ajar key list`")).into());
+        return Err(
+            UsageError(format!("{id:?} is no key id: want 16 hex digits; see `ajar key list`")).into()
+        );
     }
     let path = place(directory)?.join(REVOKED);
     let mut text = fs::read_to_string(&path).unwrap_or_default();
-    let known = text.lines().any(|line| line.split_whitespace().next().is_some_and(|id_| id_.eq_ignore_ascii_case(&id)));
+    let known = text
+        .lines()
+        .any(|line| line.split_whitespace().next().is_some_and(|id_| id_.eq_ignore_ascii_case(&id)));
     if !known {
         text += &format!("{id} {}\n", jiff::Timestamp::now().round(jiff::Unit::Second)?);
         write_whole(&path, text.as_bytes())?;
@@ -127,14 +131,14 @@ pub fn load_secret(path: &Path) -> Result<SecretKey> {
     let path = if path.is_dir() { path.join(SECRET_FILE) } else { path.to_path_buf() };
     let wrong = |why: String| UsageError(format!("{}: {why}", path.display()));
     let text = fs::read_to_string(&path).map_err(|error| wrong(error.to_string()))?;
-    let mode = fs::metadata(&path).map_err(|error| wrong(error.to_string()))?.permissions().mode();
-    if mode & 0o077 != 0 {
-        return Err(wrong("others may read this secret key; run: chmod 600".into()).into());
-    }
     let bytes = text.lines().nth(1).and_then(|line| Base64::decode_to_vec(line.trim(), None).ok());
     let Some(bytes) = bytes.filter(|bytes| bytes.len() == SECRET_LEN && bytes.starts_with(b"Ed")) else {
         return Err(wrong("not a minisign secret key".into()).into());
     };
+    let mode = fs::metadata(&path).map_err(|error| wrong(error.to_string()))?.permissions().mode();
+    if mode & 0o077 != 0 {
+        return Err(wrong("others may read this secret key; run: chmod 600".into()).into());
+    }
     let secret = SecretKeyBox::from_string(&text).map_err(|error| wrong(error.to_string()))?;
     if bytes[2..4] == [0, 0] {
         // minisign 0.11 leaves out the checksum, the last 32 bytes, of a key without a password.
@@ -176,7 +180,8 @@ pub fn own_directory() -> Option<PathBuf> {
 
 fn new_password() -> Result<String> {
     let first = password("New password for the signing key: ")?;
-    let typed = [PASSWORD_VARIABLE, PASSWORD_FILE_VARIABLE].iter().all(|name| std::env::var_os(name).is_none());
+    let typed =
+        [PASSWORD_VARIABLE, PASSWORD_FILE_VARIABLE].iter().all(|name| std::env::var_os(name).is_none());
     if typed && password("The same again: ")? != first {
         return Err(UsageError("the two passwords differ".into()).into());
     }
@@ -198,8 +203,9 @@ fn password(prompt: &str) -> Result<String> {
         return Ok(text.trim_end_matches(['\r', '\n']).to_string());
     }
     if !std::io::stdin().is_terminal() {
-        let why =
-            format!("the key's password is needed and nobody is there to type it: set {PASSWORD_VARIABLE} or {PASSWORD_FILE_VARIABLE}");
+        let why = format!(
+            "the key's password is needed and nobody is there to type it: set {PASSWORD_VARIABLE} or {PASSWORD_FILE_VARIABLE}"
+        );
         return Err(UsageError(why).into());
     }
     Ok(rpassword::prompt_password(prompt)?)

@@ -4,8 +4,8 @@ use super::keys;
 use super::train::{THRESHOLD, Trained, VERIFICATION};
 use crate::bundle::format::{self, Pieces};
 use crate::bundle::manifest::{
-    BackboneSpec, COMPAT, Calibration, CropSpec, DecisionSpec, HeadSpec, InputSpec, LimitsSpec, Manifest, Part,
-    Role, SelftestSpec, UNSEEN,
+    BackboneSpec, COMPAT, Calibration, CropSpec, DecisionSpec, HeadSpec, InputSpec, LimitsSpec, Manifest,
+    Part, Role, SelftestSpec, UNSEEN,
 };
 use crate::bundle::sha256_hex;
 use crate::bundle::verify::UNTRUSTED_COMMENT;
@@ -58,12 +58,7 @@ pub fn stamp(manifest: &mut Manifest) {
 }
 
 /// The manifest and the parts' bytes of a newly trained model.
-pub fn describe(
-    label: Label,
-    trained: &Trained,
-    backbone: &[u8],
-    carry: Carry,
-) -> (Manifest, Vec<Vec<u8>>) {
+pub fn describe(label: Label, trained: &Trained, backbone: &[u8], carry: Carry) -> (Manifest, Vec<Vec<u8>>) {
     let Label { name, seq, targets, crops, dwell } = label;
     let report = &trained.report;
     let validation = report.cross_validation.as_ref().map(|cv| &cv.evaluation);
@@ -76,8 +71,10 @@ pub fn describe(
     if !golden.is_empty() {
         parts.push((SELFTEST_NAME, Role::Selftest, golden));
     }
-    let selftest =
-        parts.iter().any(|(_, role, _)| *role == Role::Selftest).then_some(SelftestSpec { tolerance: SELFTEST_TOLERANCE });
+    let selftest = parts
+        .iter()
+        .any(|(_, role, _)| *role == Role::Selftest)
+        .then_some(SelftestSpec { tolerance: SELFTEST_TOLERANCE });
     if carry == Carry::Backbone {
         parts.push((BACKBONE_NAME, Role::Backbone, backbone.to_vec()));
     }

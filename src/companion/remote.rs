@@ -27,7 +27,11 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(300);
 pub enum Address {
     /// A control socket on this computer.
     Socket(PathBuf),
-    Ssh { destination: String, port: Option<u16>, socket: PathBuf },
+    Ssh {
+        destination: String,
+        port: Option<u16>,
+        socket: PathBuf,
+    },
 }
 
 impl Default for Address {
@@ -139,8 +143,11 @@ async fn exchange(
 ) -> Result<(hyper::StatusCode, Bytes)> {
     let stream = UnixStream::connect(socket).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let request =
-        Request::builder().method(method).uri(path).header(HOST, "ajard").body(Full::new(Bytes::from(body)))?;
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(HOST, "ajard")
+        .body(Full::new(Bytes::from(body)))?;
     // Whoever reads the answer hears of a connection that breaks.
     tokio::spawn(connection);
     let response = sender.send_request(request).await?;
@@ -160,7 +167,8 @@ fn tunnel(destination: &str, port: Option<u16>, remote: &Path) -> Result<(PathBu
     // Questions and errors of ssh go to the terminal as they are.
     ssh.arg("-L").arg(format!("{}:{}", local.display(), remote.display())).arg("--").arg(destination);
     let child = ssh.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
-    let child = child.map_err(|error| UsageError(format!("ssh cannot be run: {error}; install openssh-client")))?;
+    let child =
+        child.map_err(|error| UsageError(format!("ssh cannot be run: {error}; install openssh-client")))?;
     let mut tunnel = Tunnel { child, _directory: directory };
     let start = Instant::now();
     while !local.exists() {

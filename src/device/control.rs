@@ -104,7 +104,8 @@ fn bind(path: &FilePath) -> io::Result<std::os::unix::net::UnixListener> {
     }
     let listener = std::os::unix::net::UnixListener::bind(path)?;
     listener.set_nonblocking(true)?;
-    // Without the group, only root and ajard itself get in.
+    // Under systemd the socket is the group's already, and the service may not change owners. Without the group, only
+    // root and ajard itself get in.
     if let Some(group) = group_id(GROUP) {
         let _ = chown(path, None, Some(Gid::from_raw(group)));
     }
@@ -184,7 +185,9 @@ async fn snapshot(State(shared): Context, Path(camera): Path<String>) -> Result<
     let jpeg = tokio::task::spawn_blocking(move || shared.access.snapshots.jpeg(&name)).await;
     match jpeg.map_err(|error| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))? {
         Some(Ok(jpeg)) => Ok(([(header::CONTENT_TYPE, "image/jpeg")], jpeg).into_response()),
-        Some(Err(why)) => Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, format!("camera {camera}: {why}"))),
+        Some(Err(why)) => {
+            Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, format!("camera {camera}: {why}")))
+        }
         None => Err(Failure::new(StatusCode::NOT_FOUND, format!("no camera {camera:?} is watched"))),
     }
 }

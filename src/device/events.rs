@@ -20,11 +20,22 @@ pub struct Events {
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
 enum Event<'a> {
-    Camera { time: Timestamp, camera: &'a str, status: &'a str, why: Option<&'a str> },
+    Camera {
+        time: Timestamp,
+        camera: &'a str,
+        status: &'a str,
+        why: Option<&'a str>,
+    },
     Attempt(&'a Attempt<'a>),
     Change(&'a Report),
     /// Another bundle decides from now on, or none.
-    Swap { time: Timestamp, model: &'a str, bundle: Option<&'a str>, seq: Option<u64>, why: Option<&'a str> },
+    Swap {
+        time: Timestamp,
+        model: &'a str,
+        bundle: Option<&'a str>,
+        seq: Option<u64>,
+        why: Option<&'a str>,
+    },
 }
 
 /// One classification, as it is told.

@@ -9,9 +9,9 @@ use super::inbox::Inbox;
 use super::models::Ready;
 use super::probation::{Probation, Review};
 use crate::bundle::manifest::Manifest;
-use crate::bundle::store::{Standing, Store};
 use crate::bundle::store::install::{Allow, Installed};
 use crate::bundle::store::state::State;
+use crate::bundle::store::{Standing, Store};
 use crate::bundle::verify::{Verified, trusted_keys, verify};
 use crate::bundle::{Code, Refusal};
 use crate::config::{Config, TrialConfig};
@@ -40,14 +40,31 @@ pub struct Receipt {
 
 /// Something to be done to the store. Each is answered, if anyone still listens.
 pub enum Order {
-    Install { bundle: Vec<u8>, allow: Allow, reply: Reply<Receipt> },
+    Install {
+        bundle: Vec<u8>,
+        allow: Allow,
+        reply: Reply<Receipt>,
+    },
     /// A generation on trial has proved itself, or the user vouches for it.
-    Confirm { model: String, id: Option<String>, reply: Reply<String> },
+    Confirm {
+        model: String,
+        id: Option<String>,
+        reply: Reply<String>,
+    },
     /// A generation on trial failed.
-    Reject { model: String, id: String, why: String },
+    Reject {
+        model: String,
+        id: String,
+        why: String,
+    },
     /// The user wants the generation before.
-    GoBack { model: String, reply: Reply<String> },
-    Generations { reply: Reply<State> },
+    GoBack {
+        model: String,
+        reply: Reply<String>,
+    },
+    Generations {
+        reply: Reply<State>,
+    },
     /// The service stops in an orderly way.
     Stop,
 }
@@ -107,7 +124,10 @@ impl Keeper {
             trusted_keys: config.device.trusted_keys.clone(),
             names,
             config: config.clone(),
-            boot: std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().into(),
+            boot: std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+                .unwrap_or_default()
+                .trim()
+                .into(),
             swaps: Arc::default(),
         }
     }
@@ -197,7 +217,8 @@ impl Keeper {
         for (i, line) in self.config.gpio.lines.iter().enumerate() {
             if line.model == manifest.model && !states.contains(&line.state) {
                 let have = states.join(", ");
-                let why = format!("gpio.lines[{i}] waits for {:?}; the model's states are {have}", line.state);
+                let why =
+                    format!("gpio.lines[{i}] waits for {:?}; the model's states are {have}", line.state);
                 return Err(Refusal::new(Code::E32, why));
             }
         }
@@ -260,7 +281,9 @@ impl Keeper {
             let here = here.edges();
             if here.iter().zip(&spec.crop).any(|(here, there)| (f64::from(*here) - there).abs() > MAX_SHIFT) {
                 let (model, there) = (&manifest.model, spec.crop);
-                log::warn!("model {model}: trained on the crop {there:?} of {camera}, which is {here:?} here");
+                log::warn!(
+                    "model {model}: trained on the crop {there:?} of {camera}, which is {here:?} here"
+                );
             }
         }
     }

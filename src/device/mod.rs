@@ -33,8 +33,8 @@ mod threads;
 
 use crate::board::Board;
 use crate::bundle::store::Store;
-use crate::bundle::{Code, Refusal};
 use crate::bundle::verify::trusted_keys;
+use crate::bundle::{Code, Refusal};
 use crate::camera::{Capture, Pacing, Source};
 use crate::config::{CameraConfig, Config};
 use crate::exit::UsageError;

@@ -64,7 +64,9 @@ impl Models {
 
     /// What is wrong with models by which name.
     pub fn missing(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.by_name.iter().filter_map(|(name, loaded)| Some((name.as_str(), loaded.as_ref().err()?.as_str())))
+        self.by_name
+            .iter()
+            .filter_map(|(name, loaded)| Some((name.as_str(), loaded.as_ref().err()?.as_str())))
     }
 
     /// Classifies a crop by the model of this name; `None` if it is not there. An attempt that fails counts against
@@ -80,7 +82,9 @@ impl Models {
         let took = Instant::now().saturating_duration_since(start);
         let limit = Duration::from_millis(model.manifest.limits.infer_ms.into());
         let (classification, fault) = match said {
-            Ok(Ok(said)) if !said.is_finite() => (Classification::FAILED, Some("gave no numbers".to_string())),
+            Ok(Ok(said)) if !said.is_finite() => {
+                (Classification::FAILED, Some("gave no numbers".to_string()))
+            }
             Ok(Ok(said)) if took > limit => {
                 let why = format!("took {} ms, {} are allowed", took.as_millis(), limit.as_millis());
                 (said, Some(why))

@@ -38,7 +38,15 @@ pub enum Review {
 
 impl Probation {
     pub fn new(now: Instant) -> Probation {
-        Probation { since: now, attempts: 0, faults: 0, faults_in_row: 0, last_fault: String::new(), asked: None, confirmed: Arc::default() }
+        Probation {
+            since: now,
+            attempts: 0,
+            faults: 0,
+            faults_in_row: 0,
+            last_fault: String::new(),
+            asked: None,
+            confirmed: Arc::default(),
+        }
     }
 
     /// Counts an attempt, and what was wrong with it.

@@ -34,7 +34,8 @@ fn jpeg(sink: &AppSink) -> Result<Vec<u8>, String> {
     let sample: Option<gstreamer::Sample> = sink.property("last-sample");
     let sample = sample.ok_or("no frame has come yet")?;
     let caps = gstreamer::Caps::new_empty_simple("image/jpeg");
-    let converted = gstreamer_video::convert_sample(&sample, &caps, LIMIT).map_err(|error| error.to_string())?;
+    let converted =
+        gstreamer_video::convert_sample(&sample, &caps, LIMIT).map_err(|error| error.to_string())?;
     let buffer = converted.buffer().ok_or("the picture is empty")?;
     Ok(buffer.map_readable().map_err(|error| error.to_string())?.to_vec())
 }

@@ -307,7 +307,7 @@ mod tests {
         assert_eq!(run(&[0.9, 0.9, 0.9, 0.6, 0.5, 0.4]), [(2, OPEN), (5, AMBIGUOUS)]);
         assert_eq!(run(&[0.9, 0.9, 0.9, 0.6, 0.5, 0.9]), [(2, OPEN)]);
         // What is not a number is no evidence.
-        assert_eq!(run(&[f32::NAN, f32::NAN, f32::NAN]), [(2, AMBIGUOUS)]);
+        assert_eq!(run(&[f32::NAN, f32::NAN, f32::NAN]), [(2, Verdict::Unknown(Unknown::Failed))]);
         assert_eq!(run(&[0.9, f32::INFINITY, 0.9, 0.9]), []);
     }
 
@@ -319,7 +319,7 @@ mod tests {
         assert_eq!(judge(SETTINGS, far(0.9, 1.01)), unseen);
         // Whatever the probabilities: the distance says that they mean nothing.
         assert_eq!(judge(SETTINGS, far(0.5, 1.01)), unseen);
-        assert_eq!(judge(SETTINGS, far(0.9, f32::NAN)), AMBIGUOUS);
+        assert_eq!(judge(SETTINGS, far(0.9, f32::NAN)), Verdict::Unknown(Unknown::Failed));
         assert_eq!(judge(DecisionSettings { max_distance: 1.5, ..SETTINGS }, far(0.9, 1.4)), OPEN);
         let unmeasured = Classification { distance: None, ..p(0.9) };
         assert_eq!(judge(SETTINGS, unmeasured), OPEN);

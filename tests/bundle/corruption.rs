@@ -97,6 +97,28 @@ fn every_truncation_is_refused() {
     println!("truncated to each of {} lengths, refused: E11", fixture.bundle.len());
 }
 
+/// Every byte of a small bundle, the body's too, with two changes each.
+#[test]
+fn every_changed_byte_of_a_small_bundle_is_refused() {
+    let bundle = crate::crash::small_bundle();
+    fixture().verify(&bundle).expect("a good bundle");
+    let taken = (0..bundle.len()).into_par_iter().map_init(
+        || bundle.clone(),
+        |bytes, at| {
+            let masks = [255, 1 << (at % 8)];
+            masks.into_iter().find(|mask| {
+                bytes[at] ^= mask;
+                let taken = fixture().verify(bytes).is_ok();
+                bytes[at] ^= mask;
+                taken
+            })
+        },
+    );
+    let taken: Vec<usize> = taken.enumerate().filter_map(|(at, mask)| mask.map(|_| at)).collect();
+    println!("a small bundle: each of {} bytes changed twice, {} taken", bundle.len(), taken.len());
+    assert_eq!(taken, Vec::<usize>::new());
+}
+
 #[test]
 fn bytes_in_between_are_refused() {
     let fixture = fixture();

@@ -6,8 +6,8 @@ use crate::disk::{Memory, Plan};
 use crate::fixture::{Fixture, fixture};
 use ajar::bundle::manifest::Role;
 use ajar::bundle::sha256_hex;
-use ajar::bundle::store::{Standing, Store};
 use ajar::bundle::store::install::{Allow, Installed};
+use ajar::bundle::store::{Standing, Store};
 use ajar::bundle::verify::verify;
 use ajar::bundle::{Code, Refusal};
 use rayon::prelude::*;
@@ -20,6 +20,11 @@ const ROOT: &str = "var/store";
 const BOOT: &str = "this boot";
 /// Stands for a backbone: the store never looks into it.
 const BACKBONE: &[u8] = b"a backbone of few bytes";
+
+/// A small bundle, whole and good.
+pub fn small_bundle() -> Vec<u8> {
+    Bundles::new().files[A].clone()
+}
 
 /// Bundles of one model, the oldest first, with as few parts as there can be.
 struct Bundles {
@@ -233,7 +238,10 @@ fn cut(bundles: &Bundles, scenario: &Scenario, without: Option<&str>) -> Tally {
         for left in disk.after_a_cut() {
             let left = Arc::new(left);
             tally.disks += 1;
-            tally.bad.extend(judge(bundles, scenario, &left, done).map(|why| format!("{}, cut at {at}: {why}", scenario.name)));
+            tally.bad.extend(
+                judge(bundles, scenario, &left, done)
+                    .map(|why| format!("{}, cut at {at}: {why}", scenario.name)),
+            );
         }
         // A program that was killed lost nothing: it is run again, and then the power goes.
         if !done {
@@ -244,7 +252,9 @@ fn cut(bundles: &Bundles, scenario: &Scenario, without: Option<&str>) -> Tally {
             for left in disk.after_a_cut() {
                 tally.disks += 1;
                 let why = judge(bundles, scenario, &Arc::new(left), scenario.again == Again::Same);
-                tally.bad.extend(why.map(|why| format!("{}, killed at {at} and run again: {why}", scenario.name)));
+                tally
+                    .bad
+                    .extend(why.map(|why| format!("{}, killed at {at} and run again: {why}", scenario.name)));
             }
         }
         tally
@@ -299,7 +309,8 @@ fn without_any_one_synchronisation_a_power_cut_is_fatal() {
     for scenario in scenarios() {
         let disk = Arc::new((scenario.before)(&bundles).with(Plan::default()));
         (scenario.change)(&bundles, &disk).unwrap();
-        let syncs: BTreeSet<String> = disk.calls().into_iter().filter(|call| call.starts_with("sync")).collect();
+        let syncs: BTreeSet<String> =
+            disk.calls().into_iter().filter(|call| call.starts_with("sync")).collect();
         for sync in syncs {
             let bad = cut(&bundles, &scenario, Some(&sync)).bad.len();
             println!("{} without {sync}: {bad} bad", scenario.name);
@@ -341,7 +352,11 @@ fn no_failing_call_leaves_a_device_without_its_model() {
                 (scenario.change)(&bundles, &disk).unwrap();
                 store(&disk).tidy();
                 let left = whole_tree(&disk, Path::new(ROOT));
-                assert!(!left.iter().any(|path| path.contains("staging")), "{}, call {at}: {left:?}", scenario.name);
+                assert!(
+                    !left.iter().any(|path| path.contains("staging")),
+                    "{}, call {at}: {left:?}",
+                    scenario.name
+                );
                 tried += 1;
             }
         }

@@ -179,11 +179,9 @@ fn apply(nodes: &mut [Content], change: &Change, now: &[Content]) {
     };
     match change {
         Change::Bytes(node) => nodes[*node] = now[*node].clone(),
-        Change::Link(directory, name, node) => {
-            entries(nodes, *directory, &|entries| {
-                entries.insert(name.clone(), *node);
-            })
-        }
+        Change::Link(directory, name, node) => entries(nodes, *directory, &|entries| {
+            entries.insert(name.clone(), *node);
+        }),
         Change::Unlink(directory, name) => entries(nodes, *directory, &|entries| {
             entries.remove(name);
         }),

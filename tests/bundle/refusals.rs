@@ -377,7 +377,12 @@ fn manifests(fixture: &Fixture) -> Vec<Case> {
             "selftest: its part is there, its tolerance is not",
             fixture.changed(|m| m.selftest = None),
         ),
-        case("a self-test of half a crop", E30, "the self-test has ", fixture.changed(|m| m.parts[3].size /= 4)),
+        case(
+            "a self-test of half a crop",
+            E30,
+            "the self-test has ",
+            fixture.changed(|m| m.parts[3].size /= 4),
+        ),
         case(
             "a tolerance that is no number",
             E30,
@@ -400,7 +405,12 @@ fn manifests(fixture: &Fixture) -> Vec<Case> {
                 m.decision.dwell.insert("open".into(), 86400.0);
             }),
         ),
-        case("no time to look", E30, "limits: each must be above 0", fixture.changed(|m| m.limits.infer_ms = 0)),
+        case(
+            "no time to look",
+            E30,
+            "limits: each must be above 0",
+            fixture.changed(|m| m.limits.infer_ms = 0),
+        ),
         case(
             "a crop outside the frame",
             E30,

@@ -190,7 +190,8 @@ fn what_is_on_trial_raises_no_floor_and_its_number_is_taken() {
     let sandbox = deployed();
     let seq = fixture().manifest.seq;
     let other = fixture().changed(|manifest| manifest.decision.threshold = 0.7);
-    deploy(&sandbox, &other).expect_error(1, &format!("E35: sequence number {seq} was used for another bundle, "));
+    deploy(&sandbox, &other)
+        .expect_error(1, &format!("E35: sequence number {seq} was used for another bundle, "));
     deploy(&sandbox, &fixture().with_seq(seq - 1)).expect(0);
 }
 
@@ -276,7 +277,8 @@ fn a_lost_state_comes_back_from_its_backup() {
         let sandbox = deployed();
         confirm(&sandbox);
         deploy(&sandbox, &fixture().with_seq(fixture().manifest.seq + 1)).expect(0);
-        let floors = Store::new(sandbox.path("store")).generations().expect(name).models["gate"].floors.clone();
+        let floors =
+            Store::new(sandbox.path("store")).generations().expect(name).models["gate"].floors.clone();
         damage(&sandbox.path("store/state"));
         assert_eq!(load(&sandbox), Ok(Some(fixture().id())), "{name}");
         let state = Store::new(sandbox.path("store")).generations().expect(name);

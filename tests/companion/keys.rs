@@ -131,3 +131,95 @@ fn bundles_of_one_second_have_rising_numbers() {
         assert!(output.stdout.contains("is installed as"), "{}", output.stdout);
     }
 }
+
+#[test]
+fn keys_are_listed_trusted_and_revoked() {
+    let sandbox = Sandbox::new();
+    assert!(sandbox.ajar_line("key list").expect(0).stdout.starts_with("no key is trusted; "));
+    let id = |line: &str| {
+        let output = sandbox.ajar_line(line).expect(0).stdout;
+        output.lines().next().and_then(|line| line.strip_prefix("key ")).expect("an id").to_string()
+    };
+    let mine = id("key new --out mine --no-password");
+    let other = id("key new --out other --no-password");
+    let list = |standing: &str| sandbox.ajar_line("key list").expect(0).stdout.matches(standing).count();
+    assert_eq!((list("  trusted  "), list("  revoked  ")), (2, 0));
+    // On a device's directory, which need not be there.
+    let device = "--trusted-keys device";
+    let trusted = sandbox.ajar_line(&format!("key trust mine/ajar.pub {device}")).expect(0);
+    assert_eq!(trusted.stdout, format!("key {mine} is trusted: device/ajar-{mine}.pub\n"));
+    let again = format!("mine/ajar.pub: key {mine} is trusted already, as ajar-{mine}");
+    sandbox.ajar_line(&format!("key trust mine/ajar.pub {device}")).expect_error(2, &again);
+    sandbox
+        .ajar_line(&format!("key trust mine/ajar.key {device}"))
+        .expect_error(2, "not a minisign public key");
+    sandbox.ajar_line(&format!("key revoke {mine} {device}")).expect(0);
+    let listed = sandbox.ajar_line(&format!("key list {device}")).expect(0).stdout;
+    assert_eq!(listed, format!("{mine}  revoked  ajar-{mine}\n"));
+    // A key that nobody trusts yet can be revoked too, and twice is once.
+    for _ in 0..2 {
+        sandbox.ajar_line(&format!("key revoke {other} {device}")).expect(0);
+    }
+    let revoked = fs::read_to_string(sandbox.path("device/revoked")).expect("a list");
+    assert_eq!(revoked.lines().count(), 2, "{revoked}");
+    assert_eq!(mode(&sandbox.path("device/revoked")), 0o644);
+    sandbox.ajar_line("key revoke 123 ").expect_error(2, "\"123\" is no key id: want 16 hex digits");
+}
+
+#[test]
+fn keys_that_others_may_write_or_read_are_refused() {
+    let sandbox = with_pictures();
+    sandbox.ajar_line("key new --out k --no-password").expect(0);
+    let set =
+        |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("a mode");
+    set(&sandbox.path("k/ajar.key"), 0o640);
+    sandbox.ajar(&TRAIN).expect_error(2, "ajar.key: others may read this secret key; run: chmod 600");
+    set(&sandbox.path("k/ajar.key"), 0o400);
+    sandbox.ajar(&TRAIN).expect(0);
+    let directory = sandbox.path("home/.config/ajar/trusted-keys.d");
+    let file = fs::read_dir(&directory).expect("keys").next().expect("a key").expect("a key").path();
+    for (path, good, bad) in [(&directory, 0o755, 0o775), (&directory, 0o755, 0o757), (&file, 0o644, 0o664)] {
+        set(path, bad);
+        let says = format!("E21: {}: others may write it; run: chmod go-w", path.display());
+        sandbox.ajar_line("bundle verify gate.ajb").expect_error(1, &says);
+        set(path, good);
+        sandbox.ajar_line("bundle verify gate.ajb").expect(0);
+    }
+    // A list of revoked keys that cannot be understood may name any key.
+    sandbox.write("home/.config/ajar/trusted-keys.d/revoked", "# none yet\n\nnonsense\n");
+    sandbox.ajar_line("bundle verify gate.ajb").expect_error(1, "revoked: \"nonsense\" is no key id");
+}
+
+#[test]
+fn at_most_eight_keys_are_trusted() {
+    let sandbox = Sandbox::new();
+    for i in 0..9 {
+        sandbox.ajar_line(&format!("key new --out k{i} --no-password")).expect(0);
+    }
+    sandbox.ajar_line("key list").expect_error(1, "9 keys, at most 8 are trusted");
+    for i in 0..8 {
+        sandbox.ajar_line(&format!("key trust k{i}/ajar.pub --trusted-keys d")).expect(0);
+    }
+    sandbox
+        .ajar_line("key trust k8/ajar.pub --trusted-keys d")
+        .expect_error(2, "8 keys are trusted already; remove one first");
+}
+
+#[test]
+fn a_password_comes_from_a_file_too() {
+    let sandbox = with_pictures();
+    sandbox.write("password", "open sesame\n");
+    let with_file = |args: &[&str], file: &str| {
+        sandbox.run(sandbox.command(AJAR).args(args).env("AJAR_KEY_PASSWORD_FILE", sandbox.path(file)))
+    };
+    with_file(&["key", "new", "--out", "k"], "password").expect(0);
+    with_file(&TRAIN, "password").expect(0);
+    sandbox.write("wrong", "close sesame");
+    with_file(&TRAIN, "wrong").expect_error(2, "Wrong password");
+    with_file(&TRAIN, "nothing").expect_error(2, "AJAR_KEY_PASSWORD_FILE: ");
+    // And the key's place from the environment.
+    let args = TRAIN.iter().copied().filter(|arg| !["--key", "k"].contains(arg));
+    let mut command = sandbox.command(AJAR);
+    let command = command.args(args).env("AJAR_KEY", "k").env("AJAR_KEY_PASSWORD", "open sesame");
+    sandbox.run(command).expect(0);
+}

@@ -16,12 +16,24 @@ type Spoil = fn(&Path, &mut Manifest);
 /// What is wrong, how, and what the device says.
 const BAD: [(&str, Spoil, &str); 8] = [
     ("its numbers overflow", overflow, "E61: self-test: the probabilities are "),
-    ("it says something else than it did when it was trained", other_golden, "E61: self-test: the probabilities of a golden crop"),
+    (
+        "it says something else than it did when it was trained",
+        other_golden,
+        "E61: self-test: the probabilities of a golden crop",
+    ),
     ("it takes too long", slow, "E62: self-test: an attempt takes "),
-    ("it takes too much memory", |_, manifest| manifest.limits.rss_mib = 5, "E62: self-test: the model takes "),
+    (
+        "it takes too much memory",
+        |_, manifest| manifest.limits.rss_mib = 5,
+        "E62: self-test: the model takes ",
+    ),
     ("its backbone has another shape", other_shape, "E60: self-test: "),
     ("it crashes", |path, _| spoil_backbone(path, huge), "E63: self-test: crashed"),
-    ("it asks for more memory than there is", |path, _| spoil_backbone(path, large), "E63: self-test: ran out of memory"),
+    (
+        "it asks for more memory than there is",
+        |path, _| spoil_backbone(path, large),
+        "E63: self-test: ran out of memory",
+    ),
     ("it comes to no end", |path, _| spoil_backbone(path, endless), "E63: self-test: took too much CPU time"),
 ];
 

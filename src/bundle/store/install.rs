@@ -171,7 +171,9 @@ impl Store {
         let mut blob = None;
         for (part, bytes) in bundle.manifest.parts.iter().zip(&bundle.parts) {
             let path = match part.role {
-                Role::Backbone if self.read_hashed(&self.blob(&part.sha256), &part.sha256).is_ok() => continue,
+                Role::Backbone if self.read_hashed(&self.blob(&part.sha256), &part.sha256).is_ok() => {
+                    continue;
+                }
                 Role::Backbone => blob.insert(staging.join(&part.sha256)),
                 _ => &mut directory.join(&part.name),
             };
@@ -238,7 +240,10 @@ fn check_order(bundle: &Verified, id: &str, old: &Generations, allow: Allow) -> 
         return Err(Refusal::new(Code::E35, why));
     }
     if seq < floor {
-        log::warn!("{}: sequence number {seq} is below {floor}, allowed by the administrator", bundle.manifest.model);
+        log::warn!(
+            "{}: sequence number {seq} is below {floor}, allowed by the administrator",
+            bundle.manifest.model
+        );
     }
     Ok(())
 }

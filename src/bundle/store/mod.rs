@@ -121,13 +121,15 @@ impl Store {
         let manifest = self.read_stored(&directory.join(MANIFEST))?;
         let signature = self.read_stored(&directory.join(SIGNATURE))?;
         let (manifest, key_id) =
-            verify_manifest(&manifest, signature_text(&signature)?, keys).map_err(|refusal| match refusal.code
+            verify_manifest(&manifest, signature_text(&signature)?, keys).map_err(|refusal| match refusal
+                .code
             {
                 Code::E20 | Code::E23 | Code::E30 => damaged(&directory, &refusal.why),
                 _ => refusal,
             })?;
-        let read =
-            |role| manifest.part(role).map(|part| self.read_hashed(&directory.join(&part.name), &part.sha256));
+        let read = |role| {
+            manifest.part(role).map(|part| self.read_hashed(&directory.join(&part.name), &part.sha256))
+        };
         let head = read(Role::Head).ok_or_else(|| damaged(&directory, "no head"))??;
         let unseen = read(Role::Unseen).transpose()?;
         let selftest = read(Role::Selftest).transpose()?;

@@ -154,9 +154,8 @@ impl Store {
         let mut ids = Vec::new();
         for name in [STATE, BACKUP] {
             match self.read_state(name)? {
-                Found::Whole(state) => {
-                    ids.extend(state.models.values().flat_map(|model| model.ids().cloned().collect::<Vec<_>>()))
-                }
+                Found::Whole(state) => ids
+                    .extend(state.models.values().flat_map(|model| model.ids().cloned().collect::<Vec<_>>())),
                 Found::Nothing => {}
                 Found::Damaged(_) => return Ok(None),
             }

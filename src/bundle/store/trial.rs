@@ -17,7 +17,12 @@ impl Store {
     /// is loaded, else the active one, else the previous. `None` if no bundle of this model was ever installed.
     ///
     /// `boot`: an id of this boot of the machine.
-    pub fn begin(&self, model: &str, keys: &[TrustedKey], boot: &str) -> Result<Option<StoredModel>, Refusal> {
+    pub fn begin(
+        &self,
+        model: &str,
+        keys: &[TrustedKey],
+        boot: &str,
+    ) -> Result<Option<StoredModel>, Refusal> {
         let refusal = match self.count_attempt(model, boot) {
             Ok(None) => return self.load_proven(model, keys),
             Ok(Some(id)) => match self.read_generation(&id, Standing::Trial, keys) {
@@ -62,13 +67,15 @@ impl Store {
 
     /// Gives back the attempt of a generation on trial that is stopped in an orderly way.
     pub fn rest(&self, model: &str, id: &str) -> Result<(), Refusal> {
-        self.change(|state| match on_trial(state, model, id).and_then(|generations| generations.trial.as_mut()) {
-            Some(trial) if trial.phase == Phase::Running => {
-                trial.phase = Phase::Waiting;
-                trial.attempts_left = (trial.attempts_left + 1).min(ATTEMPTS);
-                Outcome::Changed(())
+        self.change(|state| {
+            match on_trial(state, model, id).and_then(|generations| generations.trial.as_mut()) {
+                Some(trial) if trial.phase == Phase::Running => {
+                    trial.phase = Phase::Waiting;
+                    trial.attempts_left = (trial.attempts_left + 1).min(ATTEMPTS);
+                    Outcome::Changed(())
+                }
+                _ => Outcome::Nothing,
             }
-            _ => Outcome::Nothing,
         })
         .map(drop)
     }
@@ -108,7 +115,8 @@ impl Store {
                 generations.reject(&id, "rolled back by the user");
                 return Outcome::Changed((id, generations.active.clone()));
             }
-            let (Some(active), Some(previous)) = (generations.active.clone(), generations.previous.take()) else {
+            let (Some(active), Some(previous)) = (generations.active.clone(), generations.previous.take())
+            else {
                 return Outcome::Nothing;
             };
             generations.reject(&active, "rolled back by the user");
@@ -118,7 +126,10 @@ impl Store {
     }
 
     /// Reads the state, lets `change` change it, and writes it if it did.
-    pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> Outcome<T>) -> Result<Option<T>, Refusal> {
+    pub(super) fn change<T>(
+        &self,
+        change: impl FnOnce(&mut State) -> Outcome<T>,
+    ) -> Result<Option<T>, Refusal> {
         let _lock = self.lock()?;
         let mut state = self.state()?;
         match change(&mut state) {

@@ -13,7 +13,7 @@ use crate::companion::picture;
 use crate::companion::suggest::{Suggestions, Why, suggest};
 use crate::companion::train::moments;
 use crate::exit::UsageError;
-use crate::watch::decision::{Classification, DecisionSettings, Verdict, NO_DWELL};
+use crate::watch::decision::{Classification, DecisionSettings, NO_DWELL, Verdict};
 use anyhow::Result;
 use clap::Args;
 use embassy_time::Duration;
