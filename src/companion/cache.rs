@@ -11,6 +11,7 @@ use crate::engine::features::ALL_VALUES;
 use half::f16;
 use serde::{Deserialize, Serialize};
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -94,9 +95,12 @@ impl Cache {
         let Ok(mut bytes) = serde_json::to_vec(&header) else { return };
         bytes.push(b'\n');
         bytes.extend(body);
-        let new = path.with_extension(format!("new{}", std::process::id()));
-        if fs::write(&new, bytes).and_then(|()| fs::rename(&new, &path)).is_err() {
-            let _ = fs::remove_file(&new);
+        // Two threads may have the same picture, and two programs. What cannot be written is only slower.
+        let Some(directory) = path.parent() else { return };
+        if let Ok(mut new) = tempfile::NamedTempFile::new_in(directory)
+            && new.write_all(&bytes).is_ok()
+        {
+            let _ = new.persist(&path);
         }
     }
 

@@ -57,7 +57,8 @@ fn clusters(labels: &[usize], near: impl Fn(usize, usize) -> bool) -> Vec<usize>
     (0..labels.len()).map(&mut cluster).collect()
 }
 
-/// Pictures of one state within [`BURST`] of the first of them; a picture without a time goes with its cluster.
+/// Pictures of one state within [`BURST`] of the first of them; a picture without a time goes with its cluster, and
+/// with the burst of one of that which has a time.
 pub fn bursts(labels: &[usize], moments: &[Option<Moment>], clusters: &[usize]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..labels.len()).filter(|&i| moments[i].is_some()).collect();
     order.sort_by_key(|&i| (labels[i], moments[i], i));
@@ -72,6 +73,10 @@ pub fn bursts(labels: &[usize], moments: &[Option<Moment>], clusters: &[usize]) 
         let leader = if of_burst(leader) { leader } else { i };
         first = Some(leader);
         bursts[i] = leader;
+    }
+    for i in (0..labels.len()).filter(|&i| moments[i].is_none()) {
+        let twin = (0..labels.len()).find(|&j| moments[j].is_some() && clusters[j] == clusters[i]);
+        bursts[i] = twin.map_or(clusters[i], |twin| bursts[twin]);
     }
     bursts
 }
@@ -132,6 +137,9 @@ mod tests {
         let labels = [0, 0, 0, 1, 0];
         let moments = [Some(0), Some(599), Some(600), Some(10), None];
         assert_eq!(bursts(&labels, &moments, &[0, 1, 2, 3, 4]), [0, 0, 2, 3, 4]);
+        // A copy of the picture of second 600 that has lost its time, named before it or after.
+        assert_eq!(bursts(&labels, &moments, &[0, 1, 2, 3, 2]), [0, 0, 2, 3, 2]);
+        assert_eq!(bursts(&[0; 3], &[None, Some(5), Some(900)], &[0, 1, 0]), [2, 1, 2]);
     }
 
     #[test]

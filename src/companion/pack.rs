@@ -13,6 +13,8 @@ use anyhow::{Context, Result, bail};
 use minisign::SecretKey;
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -157,13 +159,16 @@ fn seq_file(key_file: &Path, key: &SecretKey) -> Result<PathBuf> {
 
 /// Replaces a file at once or not at all.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(".new");
-    let new = path.with_file_name(name);
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Under a name that nobody else has, which is gone if this fails.
     let write = || {
-        fs::write(&new, bytes)
-            .and_then(|()| fs::File::open(&new)?.sync_all())
-            .and_then(|()| fs::rename(&new, path))
+        let mut new = tempfile::Builder::new()
+            .prefix(".ajar-")
+            .permissions(fs::Permissions::from_mode(0o644))
+            .tempfile_in(directory)?;
+        new.write_all(bytes)?;
+        new.as_file().sync_all()?;
+        new.persist(path).map(drop).map_err(|error| error.error)
     };
     write().with_context(|| path.display().to_string())
 }

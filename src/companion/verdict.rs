@@ -5,7 +5,6 @@ use super::light::Light;
 use super::suspects::Suspect;
 use super::train::THRESHOLD;
 use serde::Serialize;
-use std::collections::BTreeSet;
 
 /// Balanced error up to which a model is said to work.
 const GOOD_ERROR: f64 = 0.05;
@@ -55,7 +54,7 @@ fn first_line(evaluation: &Evaluation, works: bool) -> String {
     };
     let [low, high] = evaluation.interval.map(|share| share * 100.0);
     format!(
-        "{word}: {right} of {} pictures right at times it was not trained on (surely {low:.0} to {high:.0} in 100).",
+        "{word}: {right} of {} pictures right at times it was not trained on (95 % sure: {low:.0} to {high:.0} in 100).",
         evaluation.n
     )
 }
@@ -96,20 +95,27 @@ fn dark_spots(states: &[String], outcomes: &[Outcome]) -> Vec<String> {
     lines
 }
 
-fn one_day(outcomes: &[Outcome]) -> Option<String> {
+fn one_day(outcomes: &[Outcome]) -> Vec<String> {
     let moments: Vec<i64> = outcomes.iter().filter_map(|outcome| outcome.moment).collect();
-    if moments.len() == outcomes.len() {
-        let span = moments.iter().max()? - moments.iter().min()?;
-        return (span < DAY).then(|| {
-            "All pictures are from within a day: other days, weather and nights may look different."
-                .to_string()
-        });
+    let mut lines = Vec::new();
+    let (Some(first), Some(last)) = (moments.iter().min(), moments.iter().max()) else {
+        if !outcomes.is_empty() {
+            lines.push(format!("When the pictures were taken is not known ({EXAMPLE} tell it): this test may flatter."));
+        }
+        return lines;
+    };
+    if last - first < DAY {
+        lines.push("All pictures are from within a day: other days, weather and nights may look different.".into());
     }
-    let bursts = outcomes.iter().map(|outcome| outcome.burst).collect::<BTreeSet<_>>().len();
-    let line = "When the pictures were taken is not known (names like 2026-01-31_08-15-00.jpg tell it): this test \
-                may flatter.";
-    (bursts > 0).then(|| line.to_string())
+    if let Some(timeless) = outcomes.iter().find(|outcome| outcome.moment.is_none()) {
+        let (n, all) = (outcomes.len() - moments.len(), outcomes.len());
+        let path = timeless.path.display();
+        lines.push(format!("{n} of {all} pictures do not tell when they were taken ({path}); {EXAMPLE} do."));
+    }
+    lines
 }
+
+const EXAMPLE: &str = "names like 2026-01-31_08-15-00.jpg";
 
 fn mislabelled(suspects: &[Suspect]) -> Vec<String> {
     if suspects.is_empty() {

@@ -108,8 +108,8 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     }
     print(&trained)?;
     let comparison = trained.report.champion.as_ref();
-    if comparison.is_some_and(Comparison::champion_is_better) && !args.replace {
-        let why = format!("{} stays: the model there is better; --replace replaces it", args.out.display());
+    if comparison.is_some_and(Comparison::champion_stays) && !args.replace {
+        let why = format!("{} stays: the new model is not shown to be as good; --replace replaces it", args.out.display());
         return Err(Kept(why).into());
     }
     let seq = pack::next_seq(&args.key, &key)?;
@@ -180,7 +180,7 @@ fn print(trained: &Trained) -> Result<()> {
         let (n, path) = (report.small.len(), first.display());
         writeln!(
             out,
-            "small: {n} pictures have less than {MIN_SIDE} pixels a side ({path}); a closer crop tells more"
+            "small: {n} of the pictures with less than {MIN_SIDE} pixels a side ({path}); a closer crop tells more"
         )?;
     }
     match &report.cross_validation {
