@@ -149,6 +149,7 @@ fn a_new_model_takes_over_between_two_frames_and_stays_once_it_has_proved_itself
     let attempts: Vec<u64> = events.iter().filter(|e| e["event"] == "attempt").map(seq_of).collect();
     assert!(attempts.is_sorted() && attempts.contains(&old) && attempts.contains(&new), "{attempts:?}");
     let swap = events.iter().rfind(|event| event["event"] == "swap").expect("a swap");
+    assert_eq!(swap["why"], Value::Null);
     assert_eq!((swap["seq"].as_u64(), &swap["bundle"]), (Some(new), &lamp.active.clone().into()));
     assert!(events.iter().all(|event| event["status"] != "down"), "the camera was dropped");
     let changes: Vec<&Value> = events.iter().filter(|event| event["event"] == "change").collect();

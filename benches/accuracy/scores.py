@@ -14,8 +14,9 @@ def balanced_error(probabilities: np.ndarray, truth: np.ndarray) -> float:
 
 
 def floor(truth: np.ndarray) -> float:
-    """Half a test picture: what an error of none is taken for in a ratio."""
-    return 0.5 / len(truth)
+    """Half a test picture of the smallest state: what an error of none is taken for in a ratio."""
+    states, counts = np.unique(truth, return_counts=True)
+    return 0.5 / (len(states) * int(counts.min()))
 
 
 def calibration_error(probabilities: np.ndarray, truth: np.ndarray) -> float:

@@ -23,13 +23,26 @@ const ENOUGH: usize = 5;
 #[serde(tag = "compared", rename_all = "snake_case")]
 pub enum Comparison {
     /// On pictures that the champion was not trained on.
-    NewPictures { pictures: usize, champion: Score, challenger: Score },
+    NewPictures {
+        pictures: usize,
+        champion: Score,
+        challenger: Score,
+    },
     /// Cross-validated on the same pictures: accuracies.
-    SamePictures { champion: f64, challenger: f64 },
+    SamePictures {
+        champion: f64,
+        challenger: f64,
+    },
     /// Each cross-validated on its own pictures, as there are too few new ones: accuracies, and the upper end of the
     /// challenger's confidence interval.
-    OwnPictures { champion: f64, challenger: f64, at_most: f64 },
-    Not { why: String },
+    OwnPictures {
+        champion: f64,
+        challenger: f64,
+        at_most: f64,
+    },
+    Not {
+        why: String,
+    },
 }
 
 /// What a model makes of the pictures.
@@ -114,9 +127,8 @@ pub fn compare(champion: &Loaded, challenger: &Trained, cache: &Cache) -> Result
 fn never_seen<'a>(champion: &Loaded, outcomes: &'a [Outcome], states: &[usize]) -> Vec<&'a Outcome> {
     let known: BTreeSet<&str> =
         champion.dataset.lines().filter_map(|line| Some(line.split_once(' ')?.0)).collect();
-    let new = |outcome: &&Outcome| {
-        states.contains(&outcome.truth) && !known.contains(outcome.sha256.as_str())
-    };
+    let new =
+        |outcome: &&Outcome| states.contains(&outcome.truth) && !known.contains(outcome.sha256.as_str());
     outcomes.iter().filter(new).collect()
 }
 
@@ -150,7 +162,10 @@ impl Score {
         }
         let shares = counts.iter().filter(|(n, _)| *n > 0).map(|(n, right)| *right as f64 / *n as f64);
         let there = counts.iter().filter(|(n, _)| *n > 0).count().max(1);
-        Score { right: counts.iter().map(|(_, right)| right).sum(), balanced: shares.sum::<f64>() / there as f64 }
+        Score {
+            right: counts.iter().map(|(_, right)| right).sum(),
+            balanced: shares.sum::<f64>() / there as f64,
+        }
     }
 }
 
@@ -161,11 +176,8 @@ mod tests {
     #[test]
     fn only_a_challenger_that_is_not_worse_takes_over() {
         let score = |balanced| Score { right: 0, balanced };
-        let on_new = |old, new| Comparison::NewPictures {
-            pictures: 10,
-            champion: score(old),
-            challenger: score(new),
-        };
+        let on_new =
+            |old, new| Comparison::NewPictures { pictures: 10, champion: score(old), challenger: score(new) };
         assert!(on_new(0.9, 0.8).champion_stays());
         assert!(!on_new(0.8, 0.8).champion_stays());
         let same = |champion, challenger| Comparison::SamePictures { champion, challenger };

@@ -78,7 +78,9 @@ fn verdict(report: &Report) -> Markup {
     html! {
         section class=(class) {
             @for (i, line) in report.verdict.lines.iter().enumerate() {
-                @if i == 0 { p { strong { (line) } } } @else if !line.starts_with("  ") { p { (line) } }
+                @if i == 0 { p { strong { (line) } } }
+                // The pictures themselves are shown further down.
+                @else if !line.starts_with("  ") { p { (line.strip_suffix(':').map_or(line.clone(), |line| format!("{line}; see below."))) } }
             }
             @if let Some(comparison) = &report.champion { p { (comparison.text()) } }
         }
@@ -121,7 +123,7 @@ fn reliability(evaluation: &Evaluation) -> Markup {
     html! {
         figure {
             figcaption { "How often it is right when it says how sure it is" }
-            svg viewBox="-40 -10 300 290" role="img" aria-label="Reliability diagram" {
+            svg viewBox="-50 -10 310 290" role="img" aria-label="Reliability diagram" {
                 (frame("how sure it is", "how often right"))
                 line.ideal x1="0" y1=(SIDE) x2=(SIDE) y2="0" {}
                 @for bin in &evaluation.reliability {
@@ -142,7 +144,7 @@ fn timeline(days: &[Day]) -> Markup {
     html! {
         figure {
             figcaption { "Right pictures by day" }
-            svg viewBox="-40 -10 300 290" role="img" aria-label="Timeline" {
+            svg viewBox="-50 -10 310 290" role="img" aria-label="Timeline" {
                 (frame("day", "share right"))
                 @for (i, day) in days.iter().enumerate() {
                     @let share = day.right as f64 / day.n as f64;
@@ -165,7 +167,7 @@ fn frame(x: &str, y: &str) -> Markup {
             text x="-4" y=(SIDE * (1.0 - share) + 4.0) text-anchor="end" { (label) }
         }
         text x=(SIDE / 2.0) y=(SIDE + 32.0) text-anchor="middle" { (x) }
-        text x="4" y="14" { (y) }
+        text x=(-SIDE / 2.0) y="-30" transform="rotate(-90)" text-anchor="middle" { (y) }
     }
 }
 
@@ -195,14 +197,21 @@ fn suspects(suspects: &[Suspect]) -> Markup {
                 h2 { "These look mislabelled" }
                 div.pictures {
                     @for suspect in suspects.iter().take(SHOWN) {
-                        (figure(&suspect.path, &format!(
-                            "labelled {}, looks like {} ({})",
-                            suspect.labelled, suspect.looks_like, percent(f64::from(suspect.probability))
-                        )))
+                        (figure(&suspect.path, &suspicion(suspect)))
                     }
                 }
                 (more(suspects.len()))
             }
+        }
+    }
+}
+
+fn suspicion(suspect: &Suspect) -> String {
+    let Suspect { labelled, looks_like, probability, copy, .. } = suspect;
+    match copy {
+        true => format!("labelled {labelled}; the same picture is also labelled {looks_like}"),
+        false => {
+            format!("labelled {labelled}, looks like {looks_like} ({})", percent(f64::from(*probability)))
         }
     }
 }

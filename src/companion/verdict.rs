@@ -100,12 +100,16 @@ fn one_day(outcomes: &[Outcome]) -> Vec<String> {
     let mut lines = Vec::new();
     let (Some(first), Some(last)) = (moments.iter().min(), moments.iter().max()) else {
         if !outcomes.is_empty() {
-            lines.push(format!("When the pictures were taken is not known ({EXAMPLE} tell it): this test may flatter."));
+            lines.push(format!(
+                "When the pictures were taken is not known ({EXAMPLE} tell it): this test may flatter."
+            ));
         }
         return lines;
     };
     if last - first < DAY {
-        lines.push("All pictures are from within a day: other days, weather and nights may look different.".into());
+        lines.push(
+            "All pictures are from within a day: other days, weather and nights may look different.".into(),
+        );
     }
     if let Some(timeless) = outcomes.iter().find(|outcome| outcome.moment.is_none()) {
         let (n, all) = (outcomes.len() - moments.len(), outcomes.len());

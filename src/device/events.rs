@@ -28,7 +28,7 @@ enum Event<'a> {
     },
     Attempt(&'a Attempt<'a>),
     Change(&'a Report),
-    /// Another bundle decides from now on, or none.
+    /// Another bundle decides from now on, or none. `why`: there is none, or the one before failed.
     Swap {
         time: Timestamp,
         model: &'a str,

@@ -75,6 +75,8 @@ pub type Reply<T> = Box<dyn FnOnce(Result<T, Refusal>) + Send>;
 pub struct Swap {
     pub model: String,
     pub ready: Result<Ready, String>,
+    /// Why the one before had to go, if not for a newer one.
+    pub because: Option<String>,
 }
 
 /// Models that wait for the loop.
@@ -135,7 +137,7 @@ impl Keeper {
     /// What the service begins with, for each model of the configuration. Counts an attempt of each on trial.
     pub fn begin(&self) -> Vec<Swap> {
         self.store.tidy();
-        self.config.classification.custom.keys().map(|model| self.swap(model)).collect()
+        self.config.classification.custom.keys().map(|model| self.swap(model, None)).collect()
     }
 
     pub fn start(self) -> std::io::Result<Desk> {
@@ -166,7 +168,7 @@ impl Keeper {
             Order::Reject { model, id, why } => match self.store.roll_back(&model, &id, &why) {
                 Ok(true) => {
                     log::error!("model {model}: {id} is rolled back: {why}");
-                    self.swaps.put(self.swap(&model));
+                    self.swaps.put(self.swap(&model, Some(why)));
                 }
                 Ok(false) => {}
                 Err(refusal) => log::error!("model {model}: {id} cannot be rolled back: {refusal}"),
@@ -199,7 +201,7 @@ impl Keeper {
         };
         let Verified { manifest, .. } = bundle;
         if outcome != "already" {
-            self.swaps.put(self.swap(&manifest.model));
+            self.swaps.put(self.swap(&manifest.model, None));
         }
         Ok(Receipt { model: manifest.model, seq: manifest.seq, id, outcome })
     }
@@ -245,12 +247,13 @@ impl Keeper {
         };
         let to = to.unwrap_or_else(|| "no model".into());
         log::warn!("model {model}: back from {from} to {to}, as the user asked");
-        self.swaps.put(self.swap(model));
+        self.swaps.put(self.swap(model, Some("rolled back by the user".into())));
         Ok(to)
     }
 
-    fn swap(&self, model: &str) -> Swap {
-        Swap { model: model.into(), ready: self.load(model).map_err(|refusal| refusal.to_string()) }
+    fn swap(&self, model: &str, because: Option<String>) -> Swap {
+        let ready = self.load(model).map_err(|refusal| refusal.to_string());
+        Swap { model: model.into(), ready, because }
     }
 
     fn load(&self, model: &str) -> Result<Ready, Refusal> {

@@ -66,7 +66,7 @@ pub fn run(config: &Config, events: Events) -> Result<()> {
     let gpio = Gpio::open(config, &board)?;
     let keeper = Keeper::new(config, device_names(config));
     let mut models = Models::default();
-    for Swap { model, ready } in keeper.begin() {
+    for Swap { model, ready, .. } in keeper.begin() {
         models.put(&model, ready, Instant::now());
     }
     for (name, loaded) in &models.by_name {

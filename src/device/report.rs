@@ -21,8 +21,10 @@ pub struct Report {
     pub sequence: u64,
     /// Id of the bundle that decided.
     pub bundle: Option<String>,
-    /// The bundle's sequence number.
+    /// The bundle's sequence number, and when it was signed, by the signer's clock. A device cannot tell whether there is
+    /// a newer one; whoever reads this can.
     pub seq: Option<u64>,
+    pub signed: Option<String>,
 }
 
 impl Report {
@@ -39,6 +41,7 @@ impl Report {
             sequence: 0,
             bundle: None,
             seq: None,
+            signed: None,
         }
     }
 
@@ -63,7 +66,7 @@ impl Report {
             Verdict::State(_) => None,
         };
         self.probability = change.probability;
-        self.sequence = change.sequence;
+        self.sequence += 1;
     }
 }
 

@@ -84,35 +84,34 @@ impl Runner {
     }
 
     /// Goes on with another generation of its model, or without one.
-    fn adopt(&mut self, config: &Config, loaded: Option<&Loaded>, now: Instant) -> Option<Change> {
-        let settings = config.classification.custom.get(&self.report.model)?;
+    fn adopt(&mut self, config: &Config, loaded: Option<&Loaded>, now: Instant) {
+        let Some(settings) = config.classification.custom.get(&self.report.model) else { return };
         self.report.bundle = loaded.map(|loaded| loaded.id.clone());
         self.report.seq = loaded.map(|loaded| loaded.model.manifest.seq);
+        self.report.signed = loaded.map(|loaded| loaded.model.manifest.created.clone());
         let Some(loaded) = loaded else {
             self.states.clear();
             self.watch = None;
-            self.report.forget(NO_MODEL);
-            return None;
+            return self.report.forget(NO_MODEL);
         };
         let manifest = &loaded.model.manifest;
         let states = if self.states == manifest.states { States::Same } else { States::Others };
         let decision = decision(settings, manifest);
         self.needed = decision.verification;
-        let change = match &mut self.watch {
-            Some(watch) => watch.adopt(now, decision, states),
+        match &mut self.watch {
+            Some(watch) => {
+                // The name of a state that is given up is the old model's.
+                if let Some(change) = watch.adopt(now, decision, states) {
+                    self.report.update(&change, &self.states);
+                }
+            }
             None => {
                 let StateConfig { motion, interval, .. } = settings.state_config;
                 self.watch = Some(Box::new(Watch::new(GateSettings { motion, interval }, decision, now)));
                 self.report.forget(STARTING);
-                None
             }
-        };
-        // The name of a state that is given up is the old model's.
-        if let Some(change) = &change {
-            self.report.update(change, &self.states);
         }
         self.states.clone_from(&manifest.states);
-        change
     }
 
     /// The states of its model; empty while that is missing.
@@ -149,16 +148,16 @@ impl Loop {
             self.mailbox.wait(TICK);
             self.pass(Instant::now, |model, input| models.classify(model, input));
             models.review(|name, id, probation| desk.review(name, id, probation, &config.device.trial));
-            for Swap { model, ready } in desk.swaps.take() {
+            for Swap { model, ready, because } in desk.swaps.take() {
                 models.put(&model, ready, Instant::now());
-                self.swap(config, models, &model);
+                self.swap(config, models, &model, because.as_deref());
             }
             watchdog.pass(Instant::now());
         }
     }
 
     /// All watches of a model go on with what is there of it now.
-    fn swap(&mut self, config: &Config, models: &Models, model: &str) {
+    fn swap(&mut self, config: &Config, models: &Models, model: &str, because: Option<&str>) {
         let loaded = models.get(model);
         let why = models.missing().find(|(name, _)| *name == model).map(|(_, why)| why);
         match why {
@@ -166,9 +165,13 @@ impl Loop {
             None => log::info!("model {model}: goes on with {}", loaded.map_or("", |loaded| &loaded.id)),
         }
         let bundle = loaded.map(|loaded| (loaded.id.as_str(), loaded.model.manifest.seq));
-        self.outputs.events.swap(model, bundle, why);
+        self.outputs.events.swap(model, bundle, why.or(because));
         for runner in self.runners.iter_mut().filter(|runner| runner.report.model == model) {
+            let before = runner.report.sequence;
             runner.adopt(config, loaded, Instant::now());
+            if runner.report.sequence != before {
+                self.outputs.events.change(&runner.report);
+            }
         }
         self.follow(config);
         for index in (0..self.runners.len()).filter(|&index| self.runners[index].report.model == model) {

@@ -374,6 +374,30 @@ fn what_a_power_cut_left_behind_is_no_obstacle() {
     assert!(!sandbox.path("store/staging").exists());
 }
 
+/// `sudo ajar deploy --store` beside a service that has a user of its own.
+#[test]
+fn what_root_installs_belongs_to_the_owner_of_the_store() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    const NOBODY: u32 = 65_534;
+    let sandbox = fixture().sandbox();
+    fs::create_dir(sandbox.path("store")).expect("a store");
+    if chown(sandbox.path("store"), Some(NOBODY), Some(NOBODY)).is_err() {
+        println!("skipped: this user is not root");
+        return;
+    }
+    sandbox.ajar_line(DEPLOY).expect(0);
+    let mut open = vec![sandbox.path("store")];
+    while let Some(path) = open.pop() {
+        let meta = path.metadata().expect("a file");
+        assert_eq!((meta.uid(), meta.gid()), (NOBODY, NOBODY), "{}", path.display());
+        if meta.is_dir() {
+            open.extend(
+                fs::read_dir(&path).expect("a directory").map(|entry| entry.expect("an entry").path()),
+            );
+        }
+    }
+}
+
 #[test]
 fn a_second_installation_at_once_is_refused() {
     let sandbox = fixture().sandbox();

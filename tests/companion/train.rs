@@ -193,13 +193,20 @@ fn a_better_model_is_not_replaced_unless_told() {
     let kept = train(&sandbox, "gate", "--report kept.json");
     let says = "gate.ajb stays: the new model is not shown to be as good; --replace replaces it";
     let kept = kept.expect_error(3, says);
-    assert!(kept.stdout.contains("of 24 pictures that the model there has never seen, it gets 24 right"), "{}", kept.stdout);
+    assert!(
+        kept.stdout.contains("of 24 pictures that the model there has never seen, it gets 24 right"),
+        "{}",
+        kept.stdout
+    );
     assert_eq!(report(&sandbox, "kept")["champion"]["compared"], "new_pictures");
     assert_eq!(fs::read(sandbox.path("gate.ajb")).expect("a bundle"), champion);
     // What cannot be compared stays too: fewer pictures, one of each, other names.
     fs::remove_dir_all(sandbox.path("pictures/half")).expect("a folder");
     for (options, says) in [
-        ("--per-state 5", "not compared with the model there: it was trained on 12 pictures of closed, the new one on 5"),
+        (
+            "--per-state 5",
+            "not compared with the model there: it was trained on 12 pictures of closed, the new one on 5",
+        ),
         ("--per-state 1", "too few pictures to cross-validate the new one"),
     ] {
         let kept = train(&sandbox, "gate", options).expect(3);
@@ -213,9 +220,15 @@ fn a_better_model_is_not_replaced_unless_told() {
     // One new label is too little to compare on, and no reason to stay.
     let new: Vec<_> = (60..72).map(|day| sandbox.path(&format!("pictures/open/n{day}.png"))).collect();
     new[1..].iter().for_each(|path| fs::remove_file(path).expect("a picture"));
-    (60..72).for_each(|day| fs::remove_file(sandbox.path(&format!("pictures/closed/n{day}.png"))).expect("a picture"));
+    (60..72).for_each(|day| {
+        fs::remove_file(sandbox.path(&format!("pictures/closed/n{day}.png"))).expect("a picture")
+    });
     let one = train(&sandbox, "gate", "").expect(0);
-    assert!(one.stdout.contains("each on its own pictures, the model there gets 100.0 % right"), "{}", one.stdout);
+    assert!(
+        one.stdout.contains("each on its own pictures, the model there gets 100.0 % right"),
+        "{}",
+        one.stdout
+    );
     train(&sandbox, "gate", "--replace").expect(0);
     assert_ne!(fs::read(sandbox.path("gate.ajb")).expect("a bundle"), champion);
 }

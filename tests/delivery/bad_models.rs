@@ -1,6 +1,7 @@
 //! Models that are signed and well formed and must never be confirmed: the one before serves throughout.
 
-use crate::{Device, events};
+use crate::Device;
+use crate::ajard::{LIMIT, events, wait_for_event};
 use ajar::bundle::golden::Golden;
 use ajar::bundle::manifest::{Manifest, Role};
 use prost::Message;
@@ -75,6 +76,9 @@ fn a_model_that_fails_only_when_live_is_rolled_back() {
     println!("rolled back: {}", lamp.bad[0].why);
     assert_eq!((lamp.active, lamp.trial), (Some(good), None));
     assert_eq!(lamp.bad[0].why, "W64: gave no numbers");
+    wait_for_event(&device.scene, LIMIT, |event| {
+        event["event"] == "swap" && event["why"] == "W64: gave no numbers"
+    });
 }
 
 fn overflow(directory: &Path, manifest: &mut Manifest) {

@@ -6,7 +6,7 @@
 use rustix::fs::{Advice, fadvise, statvfs};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::Path;
 
 pub trait Disk: Send + Sync {
@@ -37,11 +37,25 @@ pub struct Lock(pub Option<File>);
 /// The disk of this computer.
 pub struct RealDisk;
 
+/// What root makes in a store belongs to whoever the store belongs to: the service must be able to change it.
+fn hand_over(path: &Path) -> io::Result<()> {
+    let Some(parent) = path.parent() else { return Ok(()) };
+    let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+    let (own, owner) = (fs::metadata(path)?, fs::metadata(parent)?);
+    if own.uid() != 0 || owner.uid() == 0 {
+        return Ok(());
+    }
+    chown(path, Some(owner.uid()), Some(owner.gid()))
+}
+
 impl Disk for RealDisk {
     fn make_directory(&self, path: &Path) -> io::Result<()> {
         match fs::create_dir(path) {
             // Readable for the service whatever the umask of whoever installs: models are no secret.
-            Ok(()) => fs::set_permissions(path, fs::Permissions::from_mode(0o755)),
+            Ok(()) => {
+                fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
+                hand_over(path)
+            }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
             Err(error) => Err(error),
         }
@@ -67,7 +81,8 @@ impl Disk for RealDisk {
     fn create(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         file.write_all(bytes)?;
-        file.set_permissions(fs::Permissions::from_mode(0o444))
+        file.set_permissions(fs::Permissions::from_mode(0o444))?;
+        hand_over(path)
     }
 
     fn sync_file(&self, path: &Path) -> io::Result<()> {
@@ -92,7 +107,15 @@ impl Disk for RealDisk {
     }
 
     fn lock(&self, path: &Path) -> io::Result<Option<Lock>> {
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+        let file = match OpenOptions::new().create_new(true).write(true).open(path) {
+            Ok(file) => {
+                hand_over(path)?;
+                file
+            }
+            // To hold it, it need not be one's own.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => File::open(path)?,
+            Err(error) => return Err(error),
+        };
         match file.try_lock() {
             Ok(()) => Ok(Some(Lock(Some(file)))),
             Err(fs::TryLockError::WouldBlock) => Ok(None),

@@ -109,7 +109,10 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     print(&trained)?;
     let comparison = trained.report.champion.as_ref();
     if comparison.is_some_and(Comparison::champion_stays) && !args.replace {
-        let why = format!("{} stays: the new model is not shown to be as good; --replace replaces it", args.out.display());
+        let why = format!(
+            "{} stays: the new model is not shown to be as good; --replace replaces it",
+            args.out.display()
+        );
         return Err(Kept(why).into());
     }
     let seq = pack::next_seq(&args.key, &key)?;
