@@ -3,7 +3,7 @@
 //! The keys under `classification` are Frigate's. See docs/config.md.
 
 use crate::board::{Board, DEFAULT_BOARD};
-use crate::bundle::manifest::check_model_name;
+use crate::bundle::names::check_model_name;
 use crate::exit::UsageError;
 use crate::watch::crop::Region;
 use embassy_time::Duration;

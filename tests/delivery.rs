@@ -192,6 +192,11 @@ fn the_socket_answers_curl() {
         let refused = device.curl(request).expect(22);
         assert!(refused.stdout.contains(says), "{request}: {}", refused.stdout);
     }
+    let large = fs::File::create(device.scene.sandbox.path("large.ajb")).expect("a file");
+    large.set_len(40 << 20).expect("a sparse file");
+    let refused = device.curl("/v1/install --data-binary @large.ajb").expect(22);
+    assert!(refused.stdout.contains("\"code\":\"E12\""), "{}", refused.stdout);
+    assert_eq!(device.ajard.listening(), Vec::<String>::new());
     device.ajard.signal("TERM");
     let deadline = Instant::now() + LIMIT;
     while device.scene.sandbox.path("control.sock").exists() {

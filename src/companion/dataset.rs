@@ -1,6 +1,6 @@
 //! Datasets: one folder for each state, with pictures of the crop.
 
-use crate::bundle::manifest::check_states;
+use crate::bundle::names::check_states;
 use crate::exit::UsageError;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -10,6 +10,7 @@ use crate::bundle::store::install::Allow;
 use crate::bundle::{Code, Refusal};
 use axum::body::Bytes;
 use axum::extract::connect_info::{ConnectInfo, Connected};
+use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -204,9 +205,17 @@ struct Permissive {
 async fn install(
     State(shared): Context,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    Query(Permissive { older, again }): Query<Permissive>,
-    bundle: Bytes,
+    query: Result<Query<Permissive>, QueryRejection>,
+    bundle: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Receipt>, Failure> {
+    let Query(Permissive { older, again }) =
+        query.map_err(|error| Failure::new(error.status(), error.body_text()))?;
+    let bundle = bundle.map_err(|error| match error.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            Failure::from(Refusal::new(Code::E12, format!("a bundle has at most {MAX_FILE} bytes")))
+        }
+        status => Failure::new(status, error.body_text()),
+    })?;
     if older && !peer.is_administrator() {
         return Err(Failure::new(StatusCode::FORBIDDEN, "only root may install an older bundle"));
     }

@@ -48,6 +48,22 @@ impl Ajard {
         fields[11].parse::<u64>().expect("utime") + fields[12].parse::<u64>().expect("stime")
     }
 
+    /// Its TCP sockets that listen, by their local address in hex.
+    pub fn listening(&self) -> Vec<String> {
+        let process = format!("/proc/{}", self.0.id());
+        let descriptors = std::fs::read_dir(format!("{process}/fd")).expect("a running ajard");
+        let links = descriptors.filter_map(|fd| std::fs::read_link(fd.ok()?.path()).ok());
+        let sockets: Vec<String> = links.map(|link| link.to_string_lossy().into_owned()).collect();
+        assert!(sockets.iter().any(|link| link.starts_with("socket:")), "not even its control socket");
+        let table = |name: &str| std::fs::read_to_string(format!("{process}/net/{name}")).unwrap_or_default();
+        let lines = table("tcp") + &table("tcp6");
+        let listens = |line: &&str| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            fields.get(3) == Some(&"0A") && sockets.contains(&format!("socket:[{}]", fields[9]))
+        };
+        lines.lines().filter(listens).map(str::to_string).collect()
+    }
+
     pub fn wait(&mut self, limit: Duration) -> ExitStatus {
         let deadline = Instant::now() + limit;
         loop {

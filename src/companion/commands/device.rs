@@ -1,7 +1,7 @@
 //! `ajar deploy`, `status`, `rollback`, `confirm`: what is done with a device.
 
 use super::FileArgs;
-use crate::bundle::manifest::check_model_name;
+use crate::bundle::names::check_model_name;
 use crate::bundle::store::install::Allow;
 use crate::companion::deploy;
 use crate::companion::remote::Address;

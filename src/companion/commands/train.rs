@@ -1,7 +1,8 @@
 //! `ajar train`: from folders of pictures to a signed bundle.
 
 use super::check_place;
-use crate::bundle::manifest::{CropSpec, check_model_name};
+use crate::bundle::manifest::CropSpec;
+use crate::bundle::names::check_model_name;
 use crate::companion::bundles::{self, BundleFile};
 use crate::companion::cache::Cache;
 use crate::companion::champion::{Comparison, compare};
