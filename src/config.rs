@@ -155,6 +155,9 @@ pub struct CameraConfig {
     /// What an RTSP camera sends.
     #[serde(default)]
     pub codec: Codec,
+    /// How much of the stream is decoded.
+    #[serde(default)]
+    pub decode: Decode,
     /// Width and height that crops in pixels refer to.
     pub frame_size: Option<[u32; 2]>,
 }
@@ -166,6 +169,20 @@ pub enum Codec {
     H264,
     H265,
     Mjpeg,
+}
+
+/// How much of an H.264 or H.265 stream is decoded. Others are decoded whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decode {
+    /// Keyframes while nothing happens, everything while something does or where keyframes are rare; one keyframe a
+    /// look where motion is off.
+    #[default]
+    Auto,
+    Keyframes,
+    All,
+    /// One keyframe a look, even where motion is on.
+    Interval,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]

@@ -55,7 +55,7 @@ fn ten_thousand_frames_from_gstreamer_to_the_decision_allocate_nothing() {
     let capture = capture((WARM_UP + FRAMES) as u32);
     let mailbox = Arc::new(Mailbox::new(1));
     let region = Region::new([0.1, 0.1, 0.9, 0.8]).unwrap();
-    let mut inlet = Inlet::new("hall", vec![(0, region)], mailbox.clone());
+    let mut inlet = Inlet::new("hall", vec![(0, region)], mailbox.clone(), Arc::default());
     let mut service = watch_loop(mailbox);
     let (mut looks, mut frames, mut allocated) = (0u32, 0, 0);
     // Ten frames a second of a clock that this test keeps: no waiting, and the gate opens as

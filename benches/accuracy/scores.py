@@ -14,7 +14,7 @@ def balanced_error(probabilities: np.ndarray, truth: np.ndarray) -> float:
 
 
 def floor(truth: np.ndarray) -> float:
-    """Half a test picture of the smallest state: what an error of none is taken for in a ratio."""
+    """Half the least error that is not none in one draw: half a test picture of the smallest state."""
     states, counts = np.unique(truth, return_counts=True)
     return 0.5 / (len(states) * int(counts.min()))
 
@@ -39,8 +39,12 @@ def interval(values: list[float]) -> tuple[float, float]:
 
 
 def ratio(ours: list[list[float]], theirs: list[list[float]], floors: list[float]) -> tuple[float, float, float]:
-    """Geometric mean over the sets of the ratio of mean errors, and its 90 % interval by resampling the draws."""
+    """Geometric mean over the sets of the ratio of mean errors, and its 90 % interval by resampling the draws.
+
+    A mean error of none counts as half the least that a mean over the draws can be.
+    """
     rng = np.random.default_rng(0)
+    floors = [least / len(draws) for least, draws in zip(floors, ours)]
 
     def logarithms(means: np.ndarray, least: float) -> np.ndarray:
         """Of one set's ratio, for means of shape ..., 2."""

@@ -7,6 +7,8 @@ use super::backoff::Backoff;
 use super::events::Events;
 use super::mailbox::Mailbox;
 use super::notify::Heartbeat;
+use super::run::Hunger;
+use super::sieve::{self, Meter};
 use super::snapshots::Snapshots;
 use super::threads::join_within;
 use crate::board::Decoder;
@@ -28,6 +30,8 @@ const FIRST_FRAME_LIMIT: Duration = Duration::from_secs(15);
 /// Without a frame for this long, or for five times the last pause between two frames, a running
 /// camera is taken for stalled.
 const STALL_LIMIT: Duration = Duration::from_secs(5);
+/// Where pictures are left out on purpose, one is decoded at least this often.
+const DECODE_LIMIT: Duration = Duration::from_secs(20);
 const BACKOFF_FIRST: Duration = Duration::from_secs(1);
 const BACKOFF_LONGEST: Duration = Duration::from_secs(30);
 /// A camera that ran this long starts over with the shortest back-off.
@@ -41,6 +45,7 @@ pub struct CameraPlan {
     pub decoder: Decoder,
     /// The watches that look at it: their slot in the mailbox and their crop.
     pub watches: Vec<(usize, Region)>,
+    pub hunger: Hunger,
 }
 
 pub struct Supervisor {
@@ -102,6 +107,8 @@ struct Running {
     capture: Capture,
     since: Instant,
     pulse: Arc<Pulse>,
+    /// Of a stream whose pictures are not all decoded.
+    sieve: Option<Arc<Meter>>,
     up: bool,
 }
 
@@ -129,7 +136,7 @@ impl Camera {
             return;
         }
         if let Phase::Running(running) = &mut self.phase {
-            let first_frame = running.pulse.last.load(Ordering::Relaxed) > 0;
+            let first_frame = running.pulse.last().is_some();
             if first_frame && !running.up {
                 running.up = true;
                 log::info!("camera {}: up", self.plan.name);
@@ -155,10 +162,13 @@ impl Camera {
     }
 
     fn start(&self, now: Instant) -> Result<Running, String> {
-        let CameraPlan { name, source, codec, decoder, watches } = &self.plan;
+        let CameraPlan { name, source, codec, decoder, watches, hunger } = &self.plan;
         let capture = Capture::build(source, *codec, decoder, Pacing::RealTime).map_err(|e| e.to_string())?;
-        let mut inlet = Inlet::new(name, watches.clone(), self.mailbox.clone());
-        let pulse = inlet.pulse.clone();
+        let Hunger { appetite, pulse, meter, .. } = hunger;
+        pulse.forget();
+        meter.forget();
+        let sieved = sieve::install(&capture.pipeline, appetite.clone(), meter.clone()).is_some();
+        let mut inlet = Inlet::new(name, watches.clone(), self.mailbox.clone(), pulse.clone());
         let on_sample = move |sink: &gstreamer_app::AppSink| {
             let sample = sink.pull_sample().map_err(|_| gstreamer::FlowError::Eos)?;
             inlet.accept(&sample, Instant::now());
@@ -167,13 +177,14 @@ impl Camera {
         capture.frames.set_callbacks(AppSinkCallbacks::builder().new_sample(on_sample).build());
         capture.play().map_err(|error| error.to_string())?;
         self.snapshots.put(name, Some(capture.frames.clone()));
-        Ok(Running { capture, since: now, pulse, up: false })
+        let sieve = sieved.then(|| meter.clone());
+        Ok(Running { capture, since: now, pulse: pulse.clone(), sieve, up: false })
     }
 }
 
 /// What the supervisor sees of a camera's frames, in microseconds of the monotonic clock.
 #[derive(Default)]
-struct Pulse {
+pub struct Pulse {
     /// Arrival of the newest usable frame, 0 before the first.
     last: AtomicU64,
     /// Pause between the newest two, 0 before the second.
@@ -181,6 +192,22 @@ struct Pulse {
 }
 
 impl Pulse {
+    pub fn last(&self) -> Option<Instant> {
+        let last = self.last.load(Ordering::Relaxed);
+        (last > 0).then(|| Instant::from_micros(last))
+    }
+
+    fn pause(&self) -> Option<Duration> {
+        let pause = self.pause.load(Ordering::Relaxed);
+        (pause > 0).then(|| Duration::from_micros(pause))
+    }
+
+    /// A new pipeline begins.
+    fn forget(&self) {
+        self.last.store(0, Ordering::Relaxed);
+        self.pause.store(0, Ordering::Relaxed);
+    }
+
     fn beat(&self, now: Instant) {
         let now = now.as_micros().max(1);
         match self.last.swap(now, Ordering::Relaxed) {
@@ -203,9 +230,14 @@ pub struct Inlet {
 
 impl Inlet {
     /// `watches`: slots in the mailbox and their crops.
-    pub fn new(camera: &str, watches: Vec<(usize, Region)>, mailbox: Arc<Mailbox>) -> Inlet {
+    pub fn new(
+        camera: &str,
+        watches: Vec<(usize, Region)>,
+        mailbox: Arc<Mailbox>,
+        pulse: Arc<Pulse>,
+    ) -> Inlet {
         let camera = camera.to_string();
-        let (reader, pulse) = (Reader::default(), Arc::default());
+        let reader = Reader::default();
         Inlet { camera, watches, mailbox, reader, pulse, complained: false }
     }
 
@@ -237,17 +269,24 @@ impl Running {
         if self.capture.frames.is_eos() {
             return Some("the stream ended".into());
         }
-        let last = self.pulse.last.load(Ordering::Relaxed);
-        let pause = self.pulse.pause.load(Ordering::Relaxed);
-        let (since, limit, what) = match (last, pause) {
-            (0, _) => (self.since, FIRST_FRAME_LIMIT, "no first frame"),
-            (last, 0) => (Instant::from_micros(last), FIRST_FRAME_LIMIT, "no second frame"),
-            (last, pause) => {
-                let limit = STALL_LIMIT.max(Duration::from_micros(pause.saturating_mul(5)));
-                (Instant::from_micros(last), limit, "stalled: no frame")
-            }
+        // Where not every picture is decoded, those that arrive tell whether the camera is there.
+        let (last, pause) = match &self.sieve {
+            Some(meter) => (meter.last(), meter.pause()),
+            None => (self.pulse.last(), self.pulse.pause()),
         };
-        let age = now.saturating_duration_since(since);
-        (age > limit).then(|| format!("{what} for {} s", age.as_secs()))
+        let (since, limit, what) = match (last, pause) {
+            (None, _) => (self.since, FIRST_FRAME_LIMIT, "no first frame"),
+            (Some(last), None) => (last, FIRST_FRAME_LIMIT, "no second frame"),
+            (Some(last), Some(pause)) => (last, STALL_LIMIT.max(pause * 5), "stalled: no frame"),
+        };
+        let over = |since: Instant, limit: Duration, what: &str| {
+            let age = now.saturating_duration_since(since);
+            (age > limit).then(|| format!("{what} for {} s", age.as_secs()))
+        };
+        over(since, limit, what).or_else(|| {
+            let interval = self.sieve.as_ref()?.keyframe_interval().unwrap_or_default();
+            let decoded = self.pulse.last().unwrap_or(self.since);
+            over(decoded, DECODE_LIMIT.max(interval * 3), "pictures come, but none was decoded")
+        })
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cameras   keep the pipelines running      \
+//! sieve     drops what need not be decoded;  \  appetite says how much must be
 //! mailbox   the newest crop of each watch    > threads of GStreamer and the supervisor
 //! run       the loop over all watches       main thread
 //! models    what the watches classify with; lowering makes a backbone's plan where there is none
@@ -12,6 +13,7 @@
 //! notify    systemd and its watchdog
 //! ```
 
+pub mod appetite;
 mod backoff;
 pub mod cameras;
 pub mod control;
@@ -28,6 +30,7 @@ mod notify;
 pub mod probation;
 mod report;
 pub mod run;
+pub mod sieve;
 pub mod snapshots;
 mod threads;
 
@@ -50,7 +53,7 @@ use mailbox::Mailbox;
 use models::{Models, Ready};
 use mqtt::{Broker, Mqtt, Topic};
 use notify::{Heartbeat, Watchdog};
-use run::{Loop, Outputs, Runner};
+use run::{Hunger, Loop, Outputs, Runner};
 use snapshots::Snapshots;
 use std::path::Path;
 use std::sync::Arc;
@@ -88,6 +91,7 @@ pub fn run(config: &Config, events: Events) -> Result<()> {
     let journal = Arc::new(Journal::new(runners.iter().map(|runner| runner.report.clone())));
     let mailbox = Arc::new(Mailbox::new(runners.len()));
     let plans = camera_plans(config, &board, &runners);
+    let hungers = plans.iter().map(|plan| plan.hunger.clone()).collect();
     let status = format!("watches: {}, cameras: {}", runners.len(), plans.len());
     let supervisor =
         Supervisor::start(plans, mailbox.clone(), events.clone(), snapshots.clone(), camera_beat)?;
@@ -101,6 +105,7 @@ pub fn run(config: &Config, events: Events) -> Result<()> {
     let control = start_control(config, access);
     let mut service = Loop::new(runners, mailbox, Outputs { events, mqtt, gpio, journal });
     service.follow(config);
+    service.hungers = hungers;
     let mut watchdog = Watchdog::new(beats, Instant::now());
     log::info!("ready: {status}");
     notify::ready(&status);
@@ -213,7 +218,8 @@ fn camera_plans(config: &Config, board: &Board, runners: &[Runner]) -> Vec<Camer
             mine.filter_map(|(i, r)| Some((i, config.region(&r.report.model, name)?))).collect();
         let source = source(camera, board);
         let (name, codec, decoder) = (name.clone(), camera.codec, board.decoder.clone());
-        (!watches.is_empty()).then_some(CameraPlan { name, source, codec, decoder, watches })
+        let hunger = Hunger::new(camera.decode, watches.iter().map(|(runner, _)| *runner).collect());
+        (!watches.is_empty()).then_some(CameraPlan { name, source, codec, decoder, watches, hunger })
     };
     config.cameras.iter().filter_map(plan).collect()
 }

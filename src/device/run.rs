@@ -1,5 +1,7 @@
 //! The loop: every watch, from the newest crop to the outputs.
 
+use super::appetite::{Appetite, wish};
+use super::cameras::Pulse;
 use super::events::{Attempt, Events};
 use super::gpio::Gpio;
 use super::journal::Journal;
@@ -9,8 +11,9 @@ use super::models::{Loaded, Models};
 use super::mqtt::{Mqtt, Topic};
 use super::notify::Watchdog;
 use super::report::{NO_MODEL, Report, STARTING, now as wall_clock, state_name};
+use super::sieve::Meter;
 use crate::bundle::manifest::{DecisionSpec, Manifest};
-use crate::config::{Config, ModelConfig, StateConfig};
+use crate::config::{Config, Decode, ModelConfig, StateConfig};
 use crate::watch::Watch;
 use crate::watch::decision::{Change, Classification, DecisionSettings, NO_DWELL, States};
 use crate::watch::gate::{GateSettings, Reason};
@@ -47,7 +50,28 @@ pub struct Loop {
     pub runners: Vec<Runner>,
     pub mailbox: Arc<Mailbox>,
     pub outputs: Outputs,
+    /// Of each camera.
+    pub hungers: Vec<Hunger>,
     input: Box<Input>,
+}
+
+/// How much of a camera its watches need decoded, and what is known of it.
+#[derive(Clone)]
+pub struct Hunger {
+    mode: Decode,
+    /// Indices of its watches' runners.
+    watches: Vec<usize>,
+    pub appetite: Arc<Appetite>,
+    pub meter: Arc<Meter>,
+    /// When the last frame was decoded.
+    pub pulse: Arc<Pulse>,
+}
+
+impl Hunger {
+    pub fn new(mode: Decode, watches: Vec<usize>) -> Hunger {
+        let (appetite, meter, pulse) = (Arc::default(), Arc::default(), Arc::default());
+        Hunger { mode, watches, appetite, meter, pulse }
+    }
 }
 
 /// One runner for each watch of the configuration, in its order.
@@ -132,7 +156,7 @@ impl Runner {
 
 impl Loop {
     pub fn new(runners: Vec<Runner>, mailbox: Arc<Mailbox>, outputs: Outputs) -> Loop {
-        Loop { runners, mailbox, outputs, input: Box::default() }
+        Loop { runners, mailbox, outputs, hungers: Vec::new(), input: Box::default() }
     }
 
     /// Runs until `stop` is set. Models are swapped between two passes.
@@ -198,7 +222,11 @@ impl Loop {
         for index in 0..self.runners.len() {
             let now = clock();
             let runner = &mut self.runners[index];
-            let Some(watch) = &mut runner.watch else { continue };
+            let Some(watch) = &mut runner.watch else {
+                // A crop that is left there would not let the loop sleep.
+                self.mailbox.take(index, |_| ());
+                continue;
+            };
             let input = &mut *self.input;
             let asked = self.mailbox.take(index, |crop| {
                 let reason = watch.see(now, crop)?;
@@ -215,6 +243,17 @@ impl Loop {
             if let Some(change) = change {
                 self.publish(index, &change);
             }
+        }
+        self.feed(clock());
+    }
+
+    /// Tells each camera how much is to be decoded until the next pass.
+    fn feed(&self, now: Instant) {
+        for Hunger { mode, watches, appetite, meter, pulse } in &self.hungers {
+            let watches = watches.iter().filter_map(|&index| self.runners[index].watch.as_ref());
+            let wants = watches.map(|watch| watch.wants(now));
+            let last_frame = pulse.last().unwrap_or(Instant::MIN);
+            appetite.set(wish(*mode, wants, meter.keyframe_interval(), last_frame));
         }
     }
 

@@ -69,6 +69,22 @@ impl Gate {
         self.start = true;
     }
 
+    pub fn settings(&self) -> GateSettings {
+        self.settings
+    }
+
+    /// Whether something moved so recently that looks are still owed to it.
+    pub fn astir(&self, now: Instant) -> bool {
+        let until = |motion: Instant| motion.saturating_add(SETTLE).saturating_add(MOTION_PERIOD);
+        self.last_motion.is_some_and(|motion| now < until(motion))
+    }
+
+    /// When it opens next if nothing moves.
+    pub fn next_look(&self) -> Instant {
+        let look = self.last_look.filter(|_| !self.start);
+        look.map_or(Instant::MIN, |look| look.saturating_add(self.settings.interval))
+    }
+
     /// Whether to look at the crop that just arrived. `moving`: motion was found in it;
     /// `pending`: the decision waits for more attempts.
     pub fn ask(&mut self, now: Instant, moving: bool, pending: bool) -> Option<Reason> {

@@ -22,9 +22,21 @@ mod shrink;
 
 use crop::CropBuffer;
 use decision::{Change, Classification, Decision, DecisionSettings, States, Vote};
-use embassy_time::Instant;
+use embassy_time::{Duration, Instant};
 use gate::{Gate, GateSettings, Reason};
 use motion::Motion;
+
+/// What a watch needs of its camera.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wants {
+    /// Every frame, now: something moves, or a change is being verified.
+    pub now: bool,
+    /// It looks for motion.
+    pub motion: bool,
+    pub interval: Duration,
+    /// When it looks next if nothing moves.
+    pub next_look: Instant,
+}
 
 pub struct Watch {
     motion: Motion,
@@ -48,6 +60,12 @@ impl Watch {
     /// Takes in what the model said of the crop it asked for.
     pub fn conclude(&mut self, now: Instant, classification: &Classification) -> (Vote, Option<Change>) {
         self.decision.attempt(now, classification)
+    }
+
+    pub fn wants(&self, now: Instant) -> Wants {
+        let GateSettings { motion, interval } = self.gate.settings();
+        let busy = self.decision.pending() || motion && self.gate.astir(now);
+        Wants { now: busy, motion, interval, next_look: self.gate.next_look() }
     }
 
     /// Goes on with another model, and looks at the next crop.
