@@ -4,7 +4,7 @@ CARGO = scripts/cargo
 PREFIX = /usr/local
 DESTDIR =
 
-.PHONY: demo test check build install deps models check-models plan bench-engine bench-accuracy bench-arm test-cpus test-cpus-qemu test-cpus-bochs test-gpio powercut fuzz build-debug clean
+.PHONY: demo test check build install deps models check-models plan bench-engine bench-accuracy bench-capture bench-arm test-cpus test-cpus-qemu test-cpus-bochs test-gpio powercut fuzz build-debug clean
 
 demo: deps
 	$(CARGO) build --locked --bins --example demo
@@ -86,6 +86,10 @@ powercut: deps
 MINUTES = 10
 fuzz: deps
 	scripts/fuzz $(MINUTES)
+
+# ajard's modes beside a peer that decodes every frame, on the same live streams.
+bench-capture: deps
+	@benches/capture/run.sh
 
 # GPIO lines of a real kernel, in an emulated machine.
 test-gpio: build-debug

@@ -73,7 +73,7 @@ pub fn control(data: &[u8]) {
         let (orders, inbound) = mpsc::channel();
         std::thread::spawn(move || inbound.into_iter().for_each(refuse));
         let (journal, snapshots) = (Arc::new(Journal::new([].into_iter())), Arc::default());
-        let access = Access { device: "fuzzed".into(), orders, journal, snapshots };
+        let access = Access { device: "fuzzed".into(), orders, journal, snapshots, meters: Vec::new() };
         (Control::start(&path, access).expect("a control socket"), path, directory)
     });
     let mut stream = UnixStream::connect(path).expect("a connection");

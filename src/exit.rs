@@ -1,5 +1,5 @@
 //! How both programs end: 0 done, 1 refused or failed, 2 a mistake in what the user asked for, 3 nothing changed
-//! because what is there is better.
+//! because nothing shows that it would be for the better.
 
 use std::process::ExitCode;
 
@@ -9,7 +9,7 @@ use std::process::ExitCode;
 #[error("{0}")]
 pub struct UsageError(pub String);
 
-/// What was there stays: it is better than what was made.
+/// What was there stays: what was made is not shown to be as good.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Kept(pub String);

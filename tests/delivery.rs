@@ -8,6 +8,8 @@ mod bad_models;
 mod cli;
 #[path = "support/mosquitto.rs"]
 mod mosquitto;
+#[path = "support/rtsp.rs"]
+mod rtsp;
 #[path = "support/scene.rs"]
 mod scene;
 #[path = "delivery/ssh.rs"]
@@ -19,6 +21,7 @@ use ajar::bundle::store::state::Generations;
 use ajard::{Ajard, LIMIT, events, wait_for_event};
 use cli::{Output, need};
 use mosquitto::{Listener, Mosquitto};
+use rtsp::Rtsp;
 use scene::Scene;
 use serde_json::Value;
 use std::fs;
@@ -203,6 +206,37 @@ fn the_socket_answers_curl() {
         assert!(Instant::now() < deadline, "the socket is left behind");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// A camera's stream is decoded whole while there is something to verify, and then keyframes only.
+#[test]
+fn a_calm_camera_is_hardly_decoded() {
+    let scene = Scene::new();
+    let camera = Rtsp::serve(
+        "( videotestsrc is-live=true pattern=smpte75 ! video/x-raw,width=320,height=240,framerate=10/1 ! x264enc \
+         tune=zerolatency speed-preset=ultrafast key-int-max=10 ! rtph264pay name=pay0 pt=96 config-interval=1 )",
+    );
+    let config = scene.config(&camera.url, None);
+    let text = fs::read_to_string(&config).expect("a configuration");
+    fs::write(&config, text.replace("interval = 1\n", "interval = 60\n")).expect("a configuration");
+    let device = Device { ajard: Ajard::start(&scene, &config), scene };
+    device.wait_for_socket();
+    wait_for_event(&device.scene, LIMIT, |event| event["event"] == "change" && event["state"] == "on");
+    let count = |name: &str| -> f64 {
+        let metrics = device.curl("/v1/metrics").expect(0).stdout;
+        let line =
+            metrics.lines().find_map(|line| line.strip_prefix(&format!("ajar_pictures_{name}_total{{")));
+        line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).expect("a count")
+    };
+    // Until the second keyframe it is not known how often they come.
+    std::thread::sleep(Duration::from_secs(3));
+    let (decoded, skipped) = (count("decoded"), count("skipped"));
+    std::thread::sleep(Duration::from_secs(6));
+    let (decoded, skipped) = (count("decoded") - decoded, count("skipped") - skipped);
+    println!("decoded {decoded}, skipped {skipped}");
+    assert!((4.0..=8.0).contains(&decoded) && skipped >= 40.0, "decoded {decoded}, skipped {skipped}");
+    let changes = events(&device.scene).iter().filter(|event| event["event"] == "change").count();
+    assert_eq!(changes, 1, "it never went stale");
 }
 
 #[test]

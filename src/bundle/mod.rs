@@ -45,7 +45,7 @@ pub enum Code {
     E31,
     /// Made for other devices, or a model that this device does not watch with.
     E32,
-    /// The backbone is neither carried nor in the store.
+    /// What is needed is not there: the backbone, any bundle of the model, the generation asked for.
     E33,
     /// Older than what is installed.
     E34,

@@ -4,19 +4,21 @@
 
 use super::journal::Journal;
 use super::keeper::{Order, Receipt, Reply};
+use super::sieve::Meter;
 use super::snapshots::Snapshots;
 use crate::bundle::format::MAX_FILE;
 use crate::bundle::store::install::Allow;
 use crate::bundle::{Code, Refusal};
-use axum::body::Bytes;
+use axum::body::Body;
 use axum::extract::connect_info::{ConnectInfo, Connected};
-use axum::extract::rejection::{BytesRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::serve::IncomingStream;
 use axum::{Json, Router};
+use http_body_util::LengthLimitError;
 use rustix::fs::{Gid, chown};
 use serde::Deserialize;
 use serde_json::json;
@@ -50,6 +52,8 @@ pub struct Access {
     pub orders: Sender<Order>,
     pub journal: Arc<Journal>,
     pub snapshots: Arc<Snapshots>,
+    /// What each camera sends, by its name.
+    pub meters: Vec<(String, Arc<Meter>)>,
 }
 
 struct Shared {
@@ -152,7 +156,6 @@ fn router(access: Access) -> Router {
         .route("/v1/models/{model}/rollback", post(roll_back))
         .route("/v1/models/{model}/confirm", post(confirm))
         .fallback(async || Failure::new(StatusCode::NOT_FOUND, "no such path; GET / lists them"))
-        .layer(DefaultBodyLimit::max(MAX_FILE))
         .with_state(Arc::new(Shared { access, installing: Semaphore::new(1) }))
 }
 
@@ -178,7 +181,22 @@ async fn recent(State(shared): Context) -> Json<serde_json::Value> {
 }
 
 async fn metrics(State(shared): Context) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], shared.access.journal.metrics())
+    let Access { journal, meters, .. } = &shared.access;
+    let mut text = journal.metrics();
+    for (name, help, count) in [
+        (
+            "ajar_pictures_decoded_total",
+            "Pictures of the stream that were decoded.",
+            Meter::decoded as fn(&_) -> _,
+        ),
+        ("ajar_pictures_skipped_total", "Pictures of the stream that need not be decoded.", Meter::skipped),
+    ] {
+        text += &format!("# HELP {name} {help}\n# TYPE {name} counter\n");
+        for (camera, meter) in meters {
+            text += &format!("{name}{{camera=\"{camera}\"}} {}\n", count(meter));
+        }
+    }
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
 }
 
 async fn snapshot(State(shared): Context, Path(camera): Path<String>) -> Result<Response, Failure> {
@@ -206,21 +224,22 @@ async fn install(
     State(shared): Context,
     ConnectInfo(peer): ConnectInfo<Peer>,
     query: Result<Query<Permissive>, QueryRejection>,
-    bundle: Result<Bytes, BytesRejection>,
+    body: Body,
 ) -> Result<Json<Receipt>, Failure> {
     let Query(Permissive { older, again }) =
         query.map_err(|error| Failure::new(error.status(), error.body_text()))?;
-    let bundle = bundle.map_err(|error| match error.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            Failure::from(Refusal::new(Code::E12, format!("a bundle has at most {MAX_FILE} bytes")))
-        }
-        status => Failure::new(status, error.body_text()),
-    })?;
     if older && !peer.is_administrator() {
         return Err(Failure::new(StatusCode::FORBIDDEN, "only root may install an older bundle"));
     }
     let _permit = shared.installing.try_acquire().map_err(|_| {
         Failure::from(Refusal::new(Code::E70, "another installation is under way; try again in a minute"))
+    })?;
+    // Only now, so that no more than one is in memory.
+    let bundle = axum::body::to_bytes(body, MAX_FILE).await.map_err(|error| {
+        match error.into_inner().downcast::<LengthLimitError>() {
+            Ok(_) => Refusal::new(Code::E12, format!("a bundle has at most {MAX_FILE} bytes")),
+            Err(error) => Refusal::new(Code::E11, format!("the bundle did not arrive whole: {error}")),
+        }
     })?;
     let allow = Allow { older, rejected: again };
     let order = |reply| Order::Install { bundle: bundle.into(), allow, reply };

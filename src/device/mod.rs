@@ -91,6 +91,7 @@ pub fn run(config: &Config, events: Events) -> Result<()> {
     let journal = Arc::new(Journal::new(runners.iter().map(|runner| runner.report.clone())));
     let mailbox = Arc::new(Mailbox::new(runners.len()));
     let plans = camera_plans(config, &board, &runners);
+    let meters = plans.iter().map(|plan| (plan.name.clone(), plan.hunger.meter.clone())).collect();
     let hungers = plans.iter().map(|plan| plan.hunger.clone()).collect();
     let status = format!("watches: {}, cameras: {}", runners.len(), plans.len());
     let supervisor =
@@ -101,6 +102,7 @@ pub fn run(config: &Config, events: Events) -> Result<()> {
         orders: desk.orders.clone(),
         journal: journal.clone(),
         snapshots,
+        meters,
     };
     let control = start_control(config, access);
     let mut service = Loop::new(runners, mailbox, Outputs { events, mqtt, gpio, journal });

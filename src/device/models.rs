@@ -94,7 +94,7 @@ impl Models {
             Err(_) => (Classification::FAILED, Some("crashed".to_string())),
         };
         if let Some(why) = &fault {
-            log::error!("{name}: an attempt {why}");
+            log::error!("model {name}: fault in an attempt: {why}");
         }
         loaded.probation.count(fault);
         Some(classification)

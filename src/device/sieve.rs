@@ -50,9 +50,14 @@ impl Meter {
             .for_each(|value| value.store(0, Ordering::Relaxed));
     }
 
-    /// Pictures that were decoded, and that were not.
-    pub fn counts(&self) -> (u64, u64) {
-        (self.passed.load(Ordering::Relaxed), self.dropped.load(Ordering::Relaxed))
+    /// Pictures that were decoded, since the program started.
+    pub fn decoded(&self) -> u64 {
+        self.passed.load(Ordering::Relaxed)
+    }
+
+    /// Pictures that were not.
+    pub fn skipped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
     }
 }
 

@@ -40,7 +40,8 @@ pub struct Generations {
     pub previous: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial: Option<Trial>,
-    /// For each signing key, the highest sequence number that has been active. Never falls.
+    /// For each signing key, the highest sequence number that has been active. Never falls, unless state and backup are
+    /// both lost.
     #[serde(default)]
     pub floors: BTreeMap<String, u64>,
     /// Rolled back and not to be tried again, the newest last.

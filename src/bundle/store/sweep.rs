@@ -16,6 +16,9 @@ impl Store {
 
     /// The same for a service that starts: an installation may have been cut off.
     pub fn tidy(&self) {
+        if self.disk.list(&self.root).is_err() {
+            return;
+        }
         match self.lock() {
             Ok(_lock) => self.sweep(),
             Err(refusal) => log::info!("the store is not tidied: {refusal}"),

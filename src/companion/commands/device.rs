@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 #[derive(Args)]
 pub struct DeviceArgs {
-    /// ssh://[user@]host[:port], or the path of a control socket [default: this computer's ajard]
+    /// ssh://[user@]host[:port][/SOCKET], or the path of a control socket [default: this computer's ajard]
     #[arg(long, value_name = "DEVICE", env = "AJAR_DEVICE")]
     device: Option<Address>,
 }
@@ -28,7 +28,7 @@ pub struct DeployArgs {
     #[command(flatten)]
     device: DeviceArgs,
     /// Write into this store instead, of an ajard on this computer that does not run
-    #[arg(long, value_name = "DIR", conflicts_with = "device")]
+    #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
     /// Install it even if it was rolled back before
     #[arg(long)]

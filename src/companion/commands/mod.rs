@@ -128,7 +128,7 @@ pub struct BundleArgs {
 #[derive(Args)]
 #[group(skip)]
 struct Trust {
-    /// Verify with the keys of this directory instead of this computer's own
+    /// The trusted keys of this directory instead of this computer's own
     #[arg(long, value_name = "DIR", env = "AJAR_TRUSTED_KEYS")]
     trusted_keys: Option<PathBuf>,
 }
@@ -151,7 +151,9 @@ enum BundleCommand {
     },
     /// Print what differs between the manifests of two bundles
     Diff {
+        /// The one before: its lines begin with -
         first: PathBuf,
+        /// The one after: its lines begin with +
         second: PathBuf,
         #[command(flatten)]
         trust: Trust,

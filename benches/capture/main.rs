@@ -1,0 +1,218 @@
+//! What watching a camera costs: ajard in each of its modes, and a peer that works as Frigate does, on the same
+//! live stream one after the other, in rounds. README.md says how to read it.
+//!
+//! `make bench-capture`, or `cargo bench --bench capture -- [--rounds N] [--seconds N] [--streams 1280x720p5/2,...]`
+
+#[path = "../../tests/support/cli.rs"]
+mod cli;
+#[path = "../../tests/support/rtsp.rs"]
+mod rtsp;
+#[allow(dead_code)]
+#[path = "../../tests/support/scene.rs"]
+mod scene;
+
+use rtsp::Rtsp;
+use scene::Scene;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// Time in which a program connects, loads its model and verifies its first state.
+const SETTLING: Duration = Duration::from_secs(6);
+const CLIP: &str = "/usr/share/doc/opencv-doc/examples/data/vtest.avi";
+/// Where nothing happens in the clip, and where somebody walks most of the time.
+const CALM: [f64; 4] = [0.0, 0.0, 0.22, 0.22];
+const BUSY: [f64; 4] = [0.3, 0.3, 0.7, 0.9];
+
+/// What runs: its name, `decode`, `motion`, crop. The peer has no mode.
+const RUNNERS: [(&str, Option<(&str, bool)>, [f64; 4]); 6] = [
+    ("peer", None, CALM),
+    ("all", Some(("all", true)), CALM),
+    ("auto", Some(("auto", true)), CALM),
+    ("auto, something moves", Some(("auto", true)), BUSY),
+    ("keyframes", Some(("keyframes", true)), CALM),
+    ("interval", Some(("auto", false)), CALM),
+];
+
+struct Stream {
+    width: u32,
+    height: u32,
+    fps: u32,
+    /// Seconds from one keyframe to the next.
+    keyframe_interval: u32,
+}
+
+impl Stream {
+    /// `1280x720p5/2`.
+    fn parse(text: &str) -> Option<Stream> {
+        let (size, rest) = text.split_once('p')?;
+        let (width, height) = size.split_once('x')?;
+        let (fps, interval) = rest.split_once('/')?;
+        let number = |text: &str| text.parse().ok();
+        Some(Stream {
+            width: number(width)?,
+            height: number(height)?,
+            fps: number(fps)?,
+            keyframe_interval: number(interval)?,
+        })
+    }
+
+    /// The clip, live and again and again.
+    fn serve(&self, clip: &Path) -> Rtsp {
+        let clip = clip.display();
+        Rtsp::serve(&format!(
+            "( filesrc location=\"{clip}\" ! matroskademux ! h264parse config-interval=-1 ! rtph264pay name=pay0 pt=96 )"
+        ))
+    }
+
+    /// Encodes the clip once, as the camera would.
+    fn film(&self, path: &Path, seconds: u64) {
+        let Stream { width, height, fps, keyframe_interval } = self;
+        let keyframes = fps * keyframe_interval;
+        let buffers = u64::from(*fps) * seconds;
+        let text = format!(
+            "filesrc location={CLIP} ! decodebin ! videoconvert ! videoscale ! videorate ! \
+             video/x-raw,format=I420,width={width},height={height},framerate={fps}/1 ! identity eos-after={buffers} ! \
+             x264enc bitrate=2000 speed-preset=veryfast tune=zerolatency key-int-max={keyframes} ! h264parse ! \
+             matroskamux ! filesink location={}",
+            path.display()
+        );
+        let status = Command::new("gst-launch-1.0").args(["-q", "-e"]).args(text.split_whitespace()).status();
+        assert!(status.expect("gst-launch-1.0").success());
+    }
+}
+
+/// CPU time of a process and its children, and its memory.
+#[derive(Clone, Copy, Default)]
+struct Cost {
+    ms_per_minute: f64,
+    rss_mb: f64,
+}
+
+fn main() {
+    let options: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    let option = |name: &str, default: &str| {
+        let at = options.iter().position(|option| option == name);
+        at.and_then(|at| options.get(at + 1)).map_or(default, String::as_str).to_string()
+    };
+    let rounds: usize = option("--rounds", "3").parse().expect("--rounds: a number");
+    let seconds: u64 = option("--seconds", "30").parse().expect("--seconds: a number");
+    let streams = option("--streams", "640x360p5/2,1280x720p5/1,1280x720p5/2,1280x720p5/4,1920x1080p15/2");
+    let peer = std::env::var_os("AJAR_PEER").map(PathBuf::from);
+    if peer.is_none() {
+        println!("skipped: the peer; `make bench-capture` sets it up");
+    }
+    gstreamer::init().expect("GStreamer");
+    let scene = Scene::new();
+    for text in streams.split(',') {
+        let stream = Stream::parse(text).unwrap_or_else(|| panic!("{text}: want WIDTHxHEIGHTpFPS/SECONDS"));
+        let clip = scene.sandbox.path("clip.mkv");
+        stream.film(&clip, (seconds + SETTLING.as_secs() + 4).min(78));
+        let mut costs: BTreeMap<&str, Vec<Cost>> = BTreeMap::new();
+        for _ in 0..rounds {
+            for (name, mode, crop) in RUNNERS {
+                let server = stream.serve(&clip);
+                let cost = match (mode, &peer) {
+                    (Some(mode), _) => Some(ajard(&scene, &stream, &server.url, mode, crop, seconds)),
+                    (None, Some(peer)) => Some(run_peer(peer, &stream, &server.url, crop, seconds)),
+                    (None, None) => None,
+                };
+                costs.entry(name).or_default().extend(cost);
+            }
+        }
+        print(text, &costs);
+    }
+}
+
+fn print(stream: &str, costs: &BTreeMap<&str, Vec<Cost>>) {
+    let median = |name: &str, of: fn(&Cost) -> f64| {
+        let mut values: Vec<f64> = costs[name].iter().map(of).collect();
+        values.sort_by(f64::total_cmp);
+        values.get(values.len() / 2).copied()
+    };
+    let reference = median("peer", |cost| cost.ms_per_minute).or(median("all", |cost| cost.ms_per_minute));
+    println!("\n{stream}: CPU ms a minute of stream, ratio, RSS MB");
+    for (name, ..) in RUNNERS {
+        let Some(ms) = median(name, |cost| cost.ms_per_minute) else { continue };
+        let rss = median(name, |cost| cost.rss_mb).unwrap_or_default();
+        println!("  {name:24} {ms:8.0}  {:6.3}  {rss:6.1}", ms / reference.unwrap_or(ms));
+    }
+}
+
+fn ajard(
+    scene: &Scene,
+    stream: &Stream,
+    url: &str,
+    (decode, motion): (&str, bool),
+    crop: [f64; 4],
+    seconds: u64,
+) -> Cost {
+    let Stream { width, height, .. } = stream;
+    let (store, keys) = (scene.sandbox.path("store"), scene.sandbox.path("k"));
+    let text = format!(
+        "[device]\nid = \"bench\"\nstore = {store:?}\ntrusted_keys = {keys:?}\ncontrol_socket = \"\"\n\
+         [cameras.hall]\nsource = {url:?}\ndecode = {decode:?}\nframe_size = [{width}, {height}]\n\
+         [classification.custom.lamp]\nmax_distance = 1000.0\nthreshold = 0.0\n\
+         [classification.custom.lamp.state_config]\ninterval = 10\nmotion = {motion}\n\
+         [classification.custom.lamp.state_config.cameras.hall]\ncrop = {crop:?}\n"
+    );
+    let config = scene.sandbox.write("config.toml", text);
+    let mut command = scene.sandbox.command(cli::AJARD);
+    command.arg("run").arg("--config").arg(config);
+    measure(command, seconds)
+}
+
+fn run_peer(peer: &Path, stream: &Stream, url: &str, crop: [f64; 4], seconds: u64) -> Cost {
+    let mut command = Command::new(peer);
+    let crop = crop.map(|edge| edge.to_string()).join(",");
+    let (width, height, fps) = (stream.width.to_string(), stream.height.to_string(), stream.fps.to_string());
+    command.args([url, &width, &height, &fps, &crop]);
+    measure(command, seconds)
+}
+
+/// Runs a program until it has settled, and then for so long; gives what that cost.
+fn measure(mut command: Command, seconds: u64) -> Cost {
+    let log = if std::env::var_os("AJAR_BENCH_LOG").is_some() { Stdio::inherit() } else { Stdio::null() };
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("a program");
+    std::thread::sleep(SETTLING);
+    let before = cpu_ms(&child);
+    std::thread::sleep(Duration::from_secs(seconds));
+    assert!(child.try_wait().expect("a child").is_none(), "it ended by itself: AJAR_BENCH_LOG=1 shows why");
+    let used = cpu_ms(&child) - before;
+    let rss_mb = family(&child).into_iter().map(rss_mb).sum();
+    // Not killed: the peer ends its own child.
+    let _ = Command::new("kill").arg(child.id().to_string()).status();
+    let _ = child.wait();
+    Cost { ms_per_minute: used * 60.0 / seconds as f64, rss_mb }
+}
+
+/// The process and its children.
+fn family(child: &Child) -> Vec<u32> {
+    let id = child.id();
+    let tasks = fs::read_dir(format!("/proc/{id}/task")).expect("a running program").flatten();
+    let children = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+    let children: Vec<u32> = children
+        .flat_map(|text| text.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>())
+        .collect();
+    std::iter::once(id).chain(children).collect()
+}
+
+fn cpu_ms(child: &Child) -> f64 {
+    let of = |id: u32| {
+        // Nanoseconds, for each thread.
+        let tasks = fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten();
+        let times = tasks.filter_map(|task| fs::read_to_string(task.path().join("schedstat")).ok());
+        times.filter_map(|text| text.split(' ').next()?.parse::<f64>().ok()).sum::<f64>() / 1e6
+    };
+    family(child).into_iter().map(of).sum()
+}
+
+fn rss_mb(id: u32) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib: f64 = line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0.0);
+    kib * 1024.0 / 1e6
+}
