@@ -2,9 +2,11 @@
 
 use crate::cli::{Output, Sandbox};
 use crate::fixture::fixture;
-use ajar::bundle::manifest::Role;
+use ajar::bundle::manifest::{Manifest, Role};
 use ajar::bundle::sha256_hex;
 use ajar::companion::shipped_plan;
+use ajar::engine::plan::source_of;
+use sha2::{Digest, Sha256};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -100,4 +102,43 @@ fn a_backbone_that_cannot_be_lowered_runs_on_tract_and_says_why() {
     let warnings: Vec<&str> = output.stderr.lines().filter(|line| line.contains("WARN")).collect();
     let [warning] = warnings[..] else { panic!("one warning, not {warnings:?}") };
     assert!(warning.contains("runs on tract") && warning.contains("Add b13_project_sum"), "{warning}");
+}
+
+/// The plan with some of its weights changed and its checksum made to fit: what only a comparison finds out.
+fn computes_something_else() -> Vec<u8> {
+    let mut bytes = shipped();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 300_000].iter_mut().for_each(|weight| *weight ^= 0x40);
+    // It follows the hash of the ONNX file in the header.
+    let source = source_of(&bytes).unwrap().to_vec();
+    let at = 32 + bytes.windows(32).position(|window| window == source).unwrap();
+    let sum = Sha256::new().chain_update(&bytes[..at]).chain_update(&bytes[at + 32..]).finalize();
+    bytes[at..at + 32].copy_from_slice(&sum);
+    bytes
+}
+
+#[test]
+fn a_plan_that_computes_something_else_is_found_by_the_self_test() {
+    let fixture = fixture();
+    let (sandbox, plan) = deployed();
+    fs::remove_file(&plan).unwrap();
+    fs::write(&plan, computes_something_else()).unwrap();
+    // It is whole, as far as its file tells.
+    assert_eq!(check(&sandbox).stderr, "");
+    sandbox.write("next.ajb", fixture.with_seq(fixture.manifest.seq + 1));
+    sandbox
+        .ajar_line("deploy --store store next.ajb")
+        .expect_error(1, "E61: self-test: the probabilities of a golden crop are ");
+    // Without golden crops, tract knows.
+    let mut manifest = Manifest { seq: fixture.manifest.seq + 1, selftest: None, ..fixture.manifest.clone() };
+    let is_selftest = |role: &Role| *role == Role::Selftest;
+    let parts = manifest.parts.iter().zip(&fixture.parts).filter(|(part, _)| !is_selftest(&part.role));
+    let body: Vec<u8> = parts.flat_map(|(_, bytes)| bytes.clone()).collect();
+    manifest.parts.retain(|part| !is_selftest(&part.role));
+    let text = toml::to_string(&manifest).unwrap();
+    sandbox.write("next.ajb", fixture.signed(text.as_bytes(), &body, &manifest));
+    let refused = sandbox.ajar_line("deploy --store store next.ajb").expect_error(1, "E61: self-test: ");
+    assert!(refused.stderr.contains("those of tract"), "{}", refused.stderr);
+    fs::remove_file(&plan).unwrap();
+    sandbox.ajar_line("deploy --store store next.ajb").expect(0);
 }
