@@ -123,7 +123,7 @@ fn reliability(evaluation: &Evaluation) -> Markup {
     html! {
         figure {
             figcaption { "How often it is right when it says how sure it is" }
-            svg viewBox="-50 -10 310 290" role="img" aria-label="Reliability diagram" {
+            svg viewBox="-60 -10 320 290" role="img" aria-label="Reliability diagram" {
                 (frame("how sure it is", "how often right"))
                 line.ideal x1="0" y1=(SIDE) x2=(SIDE) y2="0" {}
                 @for bin in &evaluation.reliability {
@@ -144,7 +144,7 @@ fn timeline(days: &[Day]) -> Markup {
     html! {
         figure {
             figcaption { "Right pictures by day" }
-            svg viewBox="-50 -10 310 290" role="img" aria-label="Timeline" {
+            svg viewBox="-60 -10 320 290" role="img" aria-label="Timeline" {
                 (frame("day", "share right"))
                 @for (i, day) in days.iter().enumerate() {
                     @let share = day.right as f64 / day.n as f64;
@@ -167,7 +167,7 @@ fn frame(x: &str, y: &str) -> Markup {
             text x="-4" y=(SIDE * (1.0 - share) + 4.0) text-anchor="end" { (label) }
         }
         text x=(SIDE / 2.0) y=(SIDE + 32.0) text-anchor="middle" { (x) }
-        text x=(-SIDE / 2.0) y="-30" transform="rotate(-90)" text-anchor="middle" { (y) }
+        text x=(-SIDE / 2.0) y="-44" transform="rotate(-90)" text-anchor="middle" { (y) }
     }
 }
 
