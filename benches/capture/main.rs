@@ -26,14 +26,26 @@ const CLIP: &str = "/usr/share/doc/opencv-doc/examples/data/vtest.avi";
 const CALM: [f64; 4] = [0.39, 0.0, 0.62, 0.22];
 const BUSY: [f64; 4] = [0.3, 0.3, 0.7, 0.9];
 
-/// What runs: its name, `decode`, `motion`, crop. The peer has no mode.
-const RUNNERS: [(&str, Option<(&str, bool)>, [f64; 4]); 6] = [
-    ("peer", None, CALM),
-    ("all", Some(("all", true)), CALM),
-    ("auto", Some(("auto", true)), CALM),
-    ("auto, something moves", Some(("auto", true)), BUSY),
-    ("keyframes", Some(("keyframes", true)), CALM),
-    ("interval", Some(("auto", false)), CALM),
+/// Something that watches the stream.
+struct Runner {
+    name: &'static str,
+    mode: Mode,
+    crop: [f64; 4],
+}
+
+#[derive(Clone, Copy)]
+enum Mode {
+    Peer,
+    Ajard { decode: &'static str, motion: bool },
+}
+
+const RUNNERS: [Runner; 6] = [
+    Runner { name: "peer", mode: Mode::Peer, crop: CALM },
+    Runner { name: "all", mode: Mode::Ajard { decode: "all", motion: true }, crop: CALM },
+    Runner { name: "auto", mode: Mode::Ajard { decode: "auto", motion: true }, crop: CALM },
+    Runner { name: "auto, something moves", mode: Mode::Ajard { decode: "auto", motion: true }, crop: BUSY },
+    Runner { name: "keyframes", mode: Mode::Ajard { decode: "keyframes", motion: true }, crop: CALM },
+    Runner { name: "interval", mode: Mode::Ajard { decode: "auto", motion: false }, crop: CALM },
 ];
 
 struct Stream {
@@ -112,12 +124,14 @@ fn main() {
         stream.film(&clip, (seconds + SETTLING.as_secs() + 4).min(78));
         let mut costs: BTreeMap<&str, Vec<Cost>> = BTreeMap::new();
         for _ in 0..rounds {
-            for (name, mode, crop) in RUNNERS {
+            for Runner { name, mode, crop } in RUNNERS {
                 let server = stream.serve(&clip);
                 let cost = match (mode, &peer) {
-                    (Some(mode), _) => Some(ajard(&scene, &stream, &server.url, mode, crop, seconds)),
-                    (None, Some(peer)) => Some(run_peer(peer, &stream, &server.url, crop, seconds)),
-                    (None, None) => None,
+                    (Mode::Ajard { decode, motion }, _) => {
+                        Some(ajard(&scene, &stream, &server.url, (decode, motion), crop, seconds))
+                    }
+                    (Mode::Peer, Some(peer)) => Some(run_peer(peer, &stream, &server.url, crop, seconds)),
+                    (Mode::Peer, None) => None,
                 };
                 costs.entry(name).or_default().extend(cost);
             }
@@ -134,7 +148,7 @@ fn print(stream: &str, costs: &BTreeMap<&str, Vec<Cost>>) {
     };
     let reference = median("peer", |cost| cost.ms_per_minute).or(median("all", |cost| cost.ms_per_minute));
     println!("\n{stream}: CPU ms a minute of stream, ratio, RSS MB");
-    for (name, ..) in RUNNERS {
+    for Runner { name, .. } in RUNNERS {
         let Some(ms) = median(name, |cost| cost.ms_per_minute) else { continue };
         let rss = median(name, |cost| cost.rss_mb).unwrap_or_default();
         println!("  {name:24} {ms:8.0}  {:6.3}  {rss:6.1}", ms / reference.unwrap_or(ms));
