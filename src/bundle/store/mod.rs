@@ -11,8 +11,8 @@
 //! lock            held while something is installed or the state changes
 //! ```
 //!
-//! [`install`] puts a bundle there, [`trial`] decides whether it stays, [`state`] remembers, [`sweep`] removes
-//! what is not needed any more, all of them by the calls of [`disk`]. Whenever the power goes, the old model or the
+//! `install` puts a bundle there, `trial` decides whether it stays, `state` remembers, `sweep` removes what is not
+//! needed any more, all of them by the calls of `disk`. Whenever the power goes, the old model or the
 //! new one is there.
 
 pub mod disk;
