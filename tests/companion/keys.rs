@@ -218,6 +218,7 @@ fn a_password_comes_from_a_file_too() {
     with_file(&TRAIN, "wrong").expect_error(2, "Wrong password");
     with_file(&TRAIN, "nothing").expect_error(2, "AJAR_KEY_PASSWORD_FILE: ");
     // And the key's place from the environment.
+    fs::remove_file(sandbox.path("gate.ajb")).expect("a bundle");
     let args = TRAIN.iter().copied().filter(|arg| !["--key", "k"].contains(arg));
     let mut command = sandbox.command(AJAR);
     let command = command.args(args).env("AJAR_KEY", "k").env("AJAR_KEY_PASSWORD", "open sesame");

@@ -252,8 +252,10 @@ fn a_cancelled_training_leaves_nothing_behind() {
         "train --name gate --dataset pictures --key k --out gate.ajb --report gate.json --report gate.html";
     let mut cancelled = 0;
     for after in [20, 100, 300] {
-        let mut running =
-            sandbox.command(cli::AJAR).args(args.split(' ')).stdout(Stdio::null()).spawn().expect("ajar");
+        // Whoever runs the tests in the background may have turned Ctrl-C off for them.
+        let mut command = sandbox.command("env");
+        command.args(["--default-signal=INT", cli::AJAR]).args(args.split(' ')).stdout(Stdio::null());
+        let mut running = command.spawn().expect("ajar");
         std::thread::sleep(Duration::from_millis(after));
         // As Ctrl-C does.
         let process = rustix::process::Pid::from_child(&running);
