@@ -109,7 +109,7 @@ fn other_golden(directory: &Path, manifest: &mut Manifest) {
 }
 
 fn slow(directory: &Path, _: &mut Manifest) {
-    spoil_backbone(directory, |graph| multiply(graph, 3000, 2));
+    spoil_backbone(directory, |graph| multiply(graph, 3000, 6));
 }
 
 fn other_shape(directory: &Path, _: &mut Manifest) {
