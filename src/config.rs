@@ -150,11 +150,17 @@ pub enum Level {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CameraConfig {
-    /// `rtsp://...`, a V4L2 device, a video file, or a GStreamer pipeline.
+    /// `rtsp://...`, `http://...`, a V4L2 device, a video file, or a GStreamer pipeline.
     pub source: String,
-    /// What an RTSP camera sends.
+    /// The same pictures at another size, for the watches that want it.
+    pub substream: Option<String>,
+    /// What receives an RTSP stream: the lean one where it can.
+    pub receiver: Option<Receiver>,
+    /// What carries an RTSP stream.
     #[serde(default)]
-    pub codec: Codec,
+    pub transport: Transport,
+    /// What an RTSP camera sends. The lean receiver finds out.
+    pub codec: Option<Codec>,
     /// How much of the stream is decoded.
     #[serde(default)]
     pub decode: Decode,
@@ -169,6 +175,35 @@ pub enum Codec {
     H264,
     H265,
     Mjpeg,
+}
+
+/// What receives an RTSP stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Receiver {
+    /// Ajar's own use of a library that only receives: by TCP, without TLS.
+    Lean,
+    /// GStreamer's.
+    Rtspsrc,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    #[default]
+    Tcp,
+    Udp,
+}
+
+/// Which of a camera's streams a watch looks at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StreamName {
+    /// The camera's `source`.
+    #[default]
+    Main,
+    /// Its `substream`.
+    Sub,
 }
 
 /// How much of an H.264 or H.265 stream is decoded. Others are decoded whole.
@@ -231,6 +266,8 @@ fn default_interval() -> Duration {
 pub struct WatchConfig {
     /// `[x1, y1, x2, y2]`: fractions 0..1 of the frame, or pixels of the camera's `frame_size`.
     pub crop: [f64; 4],
+    #[serde(default)]
+    pub stream: StreamName,
 }
 
 /// Whole or fractional seconds.
@@ -301,6 +338,13 @@ impl Config {
         region(watch.crop, self.cameras.get(camera)?.frame_size).ok()
     }
 
+    /// The stream of its camera that a watch looks at.
+    pub fn stream(&self, model: &str, camera: &str) -> StreamName {
+        let model = self.classification.custom.get(model);
+        let watch = model.and_then(|model| model.state_config.cameras.get(camera));
+        watch.map_or(StreamName::default(), |watch| watch.stream)
+    }
+
     /// The offset of a GPIO line on the chip.
     pub fn line_offset(&self, line: &LineName, board: &Board) -> Option<u32> {
         match line {
@@ -357,6 +401,9 @@ impl Config {
                 return Err(format!("{key}: there is no [cameras.{name}]{}", did_you_mean(hint)));
             };
             region(watch.crop, camera.frame_size).map_err(|why| format!("{key}.crop: {why}"))?;
+            if watch.stream == StreamName::Sub && camera.substream.is_none() {
+                return Err(format!("{key}.stream: [cameras.{name}] has no substream"));
+            }
         }
         Ok(())
     }
@@ -388,18 +435,36 @@ impl Config {
 }
 
 fn check_camera(camera: &CameraConfig) -> Result<(), String> {
-    if camera.source.trim().is_empty() {
-        return Err("source: is empty".into());
+    check_source(&camera.source).map_err(|why| format!("source: {why}"))?;
+    if let Some(substream) = &camera.substream {
+        check_source(substream).map_err(|why| format!("substream: {why}"))?;
     }
-    // Everything else with a scheme would be taken for a file of that name.
-    let scheme = camera.source.split_once("://").map(|(scheme, _)| scheme);
-    let readable = scheme.is_none_or(|scheme| ["rtsp", "rtsps", "file"].contains(&scheme));
-    if !readable && !camera.source.contains('!') {
-        let why = "want rtsp://, a file, a V4L2 device, or a GStreamer pipeline, which can read more";
-        return Err(format!("source: {:?} cannot be read: {why}", camera.source));
+    if camera.receiver == Some(Receiver::Lean) {
+        if camera.transport == Transport::Udp {
+            return Err("receiver: the lean one receives by TCP only; leave it out".into());
+        }
+        let streams = [Some(&camera.source), camera.substream.as_ref()];
+        if !streams.into_iter().flatten().all(|stream| stream.starts_with("rtsp://")) {
+            return Err("receiver: the lean one receives rtsp:// only; leave it out".into());
+        }
     }
     if camera.frame_size.is_some_and(|size| size.contains(&0)) {
         return Err("frame_size: want [width, height] in pixels".into());
+    }
+    Ok(())
+}
+
+fn check_source(source: &str) -> Result<(), String> {
+    if source.trim().is_empty() {
+        return Err("is empty".into());
+    }
+    // Everything else with a scheme would be taken for a file of that name.
+    let scheme = source.split_once("://").map(|(scheme, _)| scheme);
+    let readable = scheme.is_none_or(|scheme| ["rtsp", "rtsps", "http", "https", "file"].contains(&scheme));
+    if !readable && !source.contains('!') {
+        let why =
+            "want rtsp://, http://, a file, a V4L2 device, or a GStreamer pipeline, which can read more";
+        return Err(format!("{source:?} cannot be read: {why}"));
     }
     Ok(())
 }

@@ -11,6 +11,9 @@ const MAX_KEYFRAME_INTERVAL: Duration = Duration::from_secs(3);
 /// from one that is gone.
 const FRESH: Duration = Duration::from_secs(8);
 
+/// Where nothing happens, pictures that are all keyframes need not be decoded more often than this to see motion.
+const CALM_PERIOD: Duration = Duration::from_millis(400);
+
 /// What is to be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wish {
@@ -71,7 +74,8 @@ pub fn wish(
     if watches.clone().any(|wants| wants.now || too_rare(wants)) {
         return Wish::Every;
     }
-    if watches.clone().any(|wants| wants.motion) { keyframes } else { due() }
+    let calm = Wish::Keyframes { from: last_frame.saturating_add(CALM_PERIOD) };
+    if watches.clone().any(|wants| wants.motion) { calm } else { due() }
 }
 
 #[cfg(test)]
@@ -94,10 +98,11 @@ mod tests {
     }
 
     const KEYFRAMES: Wish = Wish::Keyframes { from: Instant::MIN };
+    const SPACED: Wish = Wish::Keyframes { from: Instant::from_millis(1_000_400) };
 
     #[test]
     fn keyframes_are_enough_while_nothing_happens() {
-        assert_eq!(auto(&[CALM], Some(2)), KEYFRAMES);
+        assert_eq!(auto(&[CALM], Some(2)), SPACED);
         // Until it is known how often they come, everything is wanted.
         assert_eq!(auto(&[CALM], None), Wish::Every);
         // Too rare for motion, or for the interval.
@@ -113,7 +118,7 @@ mod tests {
         assert_eq!(auto(&[still], Some(4)), Wish::Keyframes { from: at(8) });
         let soon = Wants { next_look: at(5), ..still };
         assert_eq!(auto(&[still, soon], Some(2)), Wish::Keyframes { from: at(5) });
-        assert_eq!(auto(&[still, CALM], Some(2)), KEYFRAMES);
+        assert_eq!(auto(&[still, CALM], Some(2)), SPACED);
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! `ajard`: the device service.
 //!
 //! ```text
-//! cameras   keep the pipelines running      \
-//! sieve     drops what need not be decoded;  \  appetite says how much must be
-//! mailbox   the newest crop of each watch    > threads of GStreamer and the supervisor
-//! run       the loop over all watches       main thread
+//! cameras   keep the pipelines running       the supervisor's thread
+//! reception receives RTSP streams            a thread of its own
+//! sieve     drops what need not be decoded;  appetite says how much must be
+//! mailbox   the newest crop of each watch    GStreamer's threads put it there
+//! run       the loop over all watches        main thread
 //! models    what the watches classify with; lowering makes a backbone's plan where there is none
 //! probation what a model on trial shows while it runs
 //! report    what is said of a watch; events, mqtt, gpio, journal say it
@@ -28,6 +29,7 @@ pub mod models;
 mod mqtt;
 mod notify;
 pub mod probation;
+mod reception;
 mod report;
 pub mod run;
 pub mod sieve;
@@ -39,7 +41,7 @@ use crate::bundle::store::Store;
 use crate::bundle::verify::trusted_keys;
 use crate::bundle::{Code, Refusal};
 use crate::camera::{Capture, Pacing, Source};
-use crate::config::{CameraConfig, Config};
+use crate::config::{CameraConfig, Config, Receiver, StreamName, Transport};
 use crate::exit::UsageError;
 use anyhow::{Context, Result, bail};
 use cameras::{CameraPlan, Supervisor};
@@ -53,6 +55,7 @@ use mailbox::Mailbox;
 use models::{Models, Ready};
 use mqtt::{Broker, Mqtt, Topic};
 use notify::{Heartbeat, Watchdog};
+use report::Report;
 use run::{Hunger, Loop, Outputs, Runner};
 use snapshots::Snapshots;
 use std::path::Path;
@@ -152,14 +155,13 @@ pub fn check(config: &Config) -> Result<Vec<String>> {
         let states = loaded.model.manifest.states.join(", ");
         lines.push(format!("model {name}: {states} (bundle {})", loaded.id));
     }
-    for (name, camera) in &config.cameras {
-        let source = source(camera, &board);
+    for CameraPlan { name, source, codec, decoder, .. } in camera_plans(config, &board, &runners) {
         if let Source::File(path) | Source::V4l2(path) = &source
             && !path.exists()
         {
             bail!("camera {name}: {}: no such file or device", path.display());
         }
-        Capture::build(&source, camera.codec, &board.decoder, Pacing::RealTime)
+        Capture::build(&source, codec, &decoder, Pacing::RealTime)
             .with_context(|| format!("camera {name}"))?;
         lines.push(format!("camera {name}: {}", source.redacted()));
     }
@@ -210,25 +212,45 @@ fn check_gpio_states(config: &Config, runners: &[Runner]) -> Result<(), UsageErr
     Ok(())
 }
 
-/// Every camera that some watch looks at. Also one whose model is missing: it may come at any time, and its pictures
+/// Every stream that some watch looks at. Also one whose model is missing: it may come at any time, and its pictures
 /// are asked for before.
 fn camera_plans(config: &Config, board: &Board, runners: &[Runner]) -> Vec<CameraPlan> {
-    let plan = |(name, camera): (&String, &CameraConfig)| {
-        let mine = runners.iter().enumerate();
-        let mine = mine.filter(|(_, r)| r.report.camera == *name);
+    let plan = |(name, camera, stream): (&String, &CameraConfig, StreamName)| {
+        let mine = runners.iter().enumerate().filter(|(_, runner)| {
+            let Report { model, camera, .. } = &runner.report;
+            camera == name && config.stream(model, camera) == stream
+        });
         let watches: Vec<_> =
             mine.filter_map(|(i, r)| Some((i, config.region(&r.report.model, name)?))).collect();
-        let source = source(camera, board);
-        let (name, codec, decoder) = (name.clone(), camera.codec, board.decoder.clone());
+        let source = source(camera, stream, board)?;
+        let name = match stream {
+            StreamName::Main => name.clone(),
+            StreamName::Sub => format!("{name}/sub"),
+        };
+        let (codec, decoder) = (camera.codec.unwrap_or_default(), board.decoder.clone());
         let hunger = Hunger::new(camera.decode, watches.iter().map(|(runner, _)| *runner).collect());
         (!watches.is_empty()).then_some(CameraPlan { name, source, codec, decoder, watches, hunger })
     };
-    config.cameras.iter().filter_map(plan).collect()
+    let streams = [StreamName::Main, StreamName::Sub];
+    let all = config.cameras.iter().flat_map(|(name, camera)| streams.map(|stream| (name, camera, stream)));
+    all.filter_map(plan).collect()
 }
 
-/// A camera's source; a board's own cameras go by their kind: `source = "csi"`.
-fn source(camera: &CameraConfig, board: &Board) -> Source {
-    Source::parse(board.camera.get(&camera.source).unwrap_or(&camera.source))
+/// Where one of a camera's streams comes from; a board's own cameras go by their kind: `source = "csi"`.
+fn source(camera: &CameraConfig, stream: StreamName, board: &Board) -> Option<Source> {
+    let text = match stream {
+        StreamName::Main => board.camera.get(&camera.source).unwrap_or(&camera.source),
+        StreamName::Sub => camera.substream.as_ref()?,
+    };
+    let CameraConfig { transport, .. } = *camera;
+    Some(match Source::parse(text) {
+        Source::Rtsp { url, .. } => {
+            let can_be_lean = transport == Transport::Tcp && url.starts_with("rtsp://");
+            let usual = if can_be_lean { Receiver::Lean } else { Receiver::Rtspsrc };
+            Source::Rtsp { url, receiver: camera.receiver.unwrap_or(usual), transport }
+        }
+        other => other,
+    })
 }
 
 fn start_mqtt(config: &Config, runners: &mut [Runner], heartbeat: Heartbeat) -> Result<Option<Mqtt>> {

@@ -1,18 +1,20 @@
 //! The sieve: which pictures of a compressed stream are decoded.
 //!
 //! Decoding is most of what a camera costs, and most of it is for pictures between two keyframes. Where nothing
-//! happens, keyframes are enough, and without motion detection one for each look. The sieve sits behind the parser,
-//! so that nothing is rebuilt when it changes its mind.
+//! happens, keyframes are enough, and without motion detection one for each look. The sieve sits before the decoder, in
+//! the lean receiver or as a pad probe behind GStreamer's parser, so that nothing is rebuilt when it changes its mind.
 
 use super::appetite::{Appetite, Wish};
 use embassy_time::{Duration, Instant};
 use gstreamer::prelude::*;
 use gstreamer::{BufferFlags, PadProbeData, PadProbeReturn, PadProbeType};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Pauses between keyframes that are remembered; the longest counts.
 const MEMORY: usize = 4;
+/// A stream that shows no keyframe for so long has none.
+const KEYLESS_AFTER: Duration = Duration::from_secs(12);
 
 /// What the sieve sees of a stream, in microseconds of the monotonic clock.
 #[derive(Default)]
@@ -25,6 +27,7 @@ pub struct Meter {
     keyframe_interval: AtomicU64,
     passed: AtomicU64,
     dropped: AtomicU64,
+    damaged: AtomicU64,
 }
 
 impl Meter {
@@ -43,6 +46,11 @@ impl Meter {
         (interval > 0).then(|| Duration::from_micros(interval))
     }
 
+    /// For a camera whose pictures come when they are asked for.
+    pub fn set_keyframe_interval(&self, interval: Duration) {
+        self.keyframe_interval.store(interval.as_micros(), Ordering::Relaxed);
+    }
+
     /// A new pipeline begins.
     pub fn forget(&self) {
         [&self.last, &self.pause, &self.keyframe_interval]
@@ -59,12 +67,29 @@ impl Meter {
     pub fn skipped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
+
+    /// Pictures of these that came without a part of them.
+    pub fn damaged(&self) -> u64 {
+        self.damaged.load(Ordering::Relaxed)
+    }
 }
 
-/// The state of one pipeline's sieve. Runs on GStreamer's thread for every picture and allocates nothing.
-struct Sieve {
+/// What is to be known of a picture before it is decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Picture {
+    /// It can be decoded without any other.
+    Key,
+    /// It refers to those before it.
+    Delta,
+    /// A part of the stream was lost, in it or right before it.
+    Damaged,
+}
+
+/// The state of one stream's sieve. Asked for every picture, on the thread that receives it; allocates nothing.
+pub struct Sieve {
     appetite: Arc<Appetite>,
     meter: Arc<Meter>,
+    since: Option<Instant>,
     /// Everything since the last keyframe was decoded, so that what refers to it can be.
     whole: bool,
     last_keyframe: Option<Instant>,
@@ -72,47 +97,71 @@ struct Sieve {
     next: usize,
 }
 
-/// Puts a sieve behind the parser of a pipeline; `None` if it has none that is known.
-pub fn install(pipeline: &gstreamer::Pipeline, appetite: Arc<Appetite>, meter: Arc<Meter>) -> Option<()> {
-    let is_parser = |element: &gstreamer::Element| {
+/// Puts a sieve before the decoder of a pipeline, now or as soon as the pipeline finds out which it needs. Raw video
+/// has none, and nothing to be saved.
+pub fn install(pipeline: &gstreamer::Pipeline, appetite: Arc<Appetite>, meter: Arc<Meter>) {
+    let put = move |element: &gstreamer::Element| {
         let name = element.factory().map(|factory| factory.name());
-        name.is_some_and(|name| ["h264parse", "h265parse"].contains(&name.as_str()))
+        let pad = match name.as_deref() {
+            Some("h264parse" | "h265parse") => element.static_pad("src"),
+            Some("jpegdec") => element.static_pad("sink"),
+            _ => None,
+        };
+        let sieve = Sieve::new(appetite.clone(), meter.clone());
+        pad.map(|pad| attach(sieve, &pad));
     };
-    let parser = pipeline.iterate_elements().into_iter().flatten().find(is_parser)?;
-    let mut sieve =
-        Sieve { appetite, meter, whole: false, last_keyframe: None, pauses: [0; MEMORY], next: 0 };
-    let sieve = std::sync::Mutex::new(move |delta: bool| sieve.passes(Instant::now(), delta));
-    parser.static_pad("src")?.add_probe(PadProbeType::BUFFER, move |_, info| {
+    pipeline.iterate_recurse().into_iter().flatten().for_each(|element| put(&element));
+    pipeline.connect_deep_element_added(move |_, _, element| put(element));
+}
+
+fn attach(sieve: Sieve, pad: &gstreamer::Pad) {
+    let sieve = Mutex::new(sieve);
+    pad.add_probe(PadProbeType::BUFFER, move |_, info| {
         let Some(PadProbeData::Buffer(buffer)) = &info.data else { return PadProbeReturn::Ok };
         let delta = buffer.flags().contains(BufferFlags::DELTA_UNIT);
-        let mut passes = sieve.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if passes(delta) { PadProbeReturn::Ok } else { PadProbeReturn::Drop }
-    })?;
-    Some(())
+        let picture = if delta { Picture::Delta } else { Picture::Key };
+        let mut sieve = sieve.lock().unwrap_or_else(PoisonError::into_inner);
+        if sieve.passes(Instant::now(), picture) { PadProbeReturn::Ok } else { PadProbeReturn::Drop }
+    });
 }
 
 impl Sieve {
-    /// Whether a picture is decoded. `delta`: it refers to others.
-    fn passes(&mut self, now: Instant, delta: bool) -> bool {
-        self.measure(now, delta);
+    pub fn new(appetite: Arc<Appetite>, meter: Arc<Meter>) -> Sieve {
+        let pauses = [0; MEMORY];
+        Sieve { appetite, meter, since: None, whole: false, last_keyframe: None, pauses, next: 0 }
+    }
+
+    /// Whether a picture that has just arrived is decoded.
+    pub fn passes(&mut self, now: Instant, picture: Picture) -> bool {
+        self.measure(now, picture);
+        let key = picture == Picture::Key;
+        // Some encoders refresh a picture bit by bit and send no keyframe after the first.
+        let since = *self.since.get_or_insert(now);
+        let keyless = self.last_keyframe.is_none() && now.saturating_duration_since(since) > KEYLESS_AFTER;
         let passes = match self.appetite.wish() {
-            Wish::Every => !delta || self.whole,
-            Wish::Keyframes { from } => !delta && now >= from,
+            _ if picture == Picture::Damaged => false,
+            Wish::Every => key || self.whole || keyless,
+            Wish::Keyframes { from } => key && now >= from,
         };
-        self.whole = passes && (self.whole || !delta);
+        self.whole = passes && (self.whole || key || keyless);
         let count = if passes { &self.meter.passed } else { &self.meter.dropped };
         count.fetch_add(1, Ordering::Relaxed);
         passes
     }
 
-    fn measure(&mut self, now: Instant, delta: bool) {
+    fn measure(&mut self, now: Instant, picture: Picture) {
         let micros = now.as_micros().max(1);
         match self.meter.last.swap(micros, Ordering::Relaxed) {
             0 => {}
             before => self.meter.pause.store(micros.saturating_sub(before).max(1), Ordering::Relaxed),
         }
-        if delta {
-            return;
+        match picture {
+            Picture::Delta => return,
+            Picture::Damaged => {
+                self.meter.damaged.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            Picture::Key => {}
         }
         if let Some(before) = self.last_keyframe.replace(now) {
             self.pauses[self.next] = now.saturating_duration_since(before).as_micros().max(1);
@@ -128,18 +177,15 @@ mod tests {
     use super::*;
 
     fn sieve() -> Sieve {
-        Sieve {
-            appetite: Arc::default(),
-            meter: Arc::default(),
-            whole: false,
-            last_keyframe: None,
-            pauses: [0; MEMORY],
-            next: 0,
-        }
+        Sieve::new(Arc::default(), Arc::default())
     }
 
     fn at(tenths: u64) -> Instant {
         Instant::from_millis(1000 + 100 * tenths)
+    }
+
+    fn kind(picture: u64) -> Picture {
+        if picture.is_multiple_of(10) { Picture::Key } else { Picture::Delta }
     }
 
     /// Ten pictures a second, a keyframe each second; `wish` is set before the picture it names. Gives those decoded.
@@ -150,7 +196,7 @@ mod tests {
             for (_, wish) in wishes.iter().filter(|(from, _)| *from == picture) {
                 sieve.appetite.set(*wish);
             }
-            if sieve.passes(at(picture), picture % 10 != 0) {
+            if sieve.passes(at(picture), kind(picture)) {
                 decoded.push(picture);
             }
         }
@@ -179,15 +225,31 @@ mod tests {
     }
 
     #[test]
+    fn behind_a_loss_nothing_is_decoded_until_the_next_keyframe() {
+        let mut sieve = sieve();
+        let lost = |picture| if picture == 3 { Picture::Damaged } else { kind(picture) };
+        let decoded: Vec<u64> = (0..13).filter(|&picture| sieve.passes(at(picture), lost(picture))).collect();
+        assert_eq!(decoded, [0, 1, 2, 10, 11, 12]);
+        assert_eq!(sieve.meter.damaged(), 1);
+    }
+
+    #[test]
+    fn a_stream_without_keyframes_is_decoded_as_it_comes() {
+        let mut sieve = sieve();
+        let decoded: Vec<u64> = (0..130).filter(|&tenths| sieve.passes(at(tenths), Picture::Delta)).collect();
+        assert_eq!(decoded, (121..130).collect::<Vec<_>>());
+    }
+
+    #[test]
     fn the_longest_of_the_last_pauses_between_keyframes_counts() {
         let mut sieve = sieve();
         assert_eq!(sieve.meter.keyframe_interval(), None);
         for (tenths, want) in [(0, None), (10, Some(1000)), (50, Some(4000)), (60, Some(4000))] {
-            sieve.passes(at(tenths), false);
+            sieve.passes(at(tenths), Picture::Key);
             assert_eq!(sieve.meter.keyframe_interval(), want.map(Duration::from_millis), "{tenths}");
         }
         for second in 7..12 {
-            sieve.passes(at(10 * second), false);
+            sieve.passes(at(10 * second), Picture::Key);
         }
         assert_eq!(sieve.meter.keyframe_interval(), Some(Duration::from_millis(1000)));
         assert_eq!(sieve.meter.pause(), Some(Duration::from_millis(1000)));
