@@ -74,7 +74,7 @@ impl Source {
     pub(super) fn launch_text(&self, codec: Codec, decoder: &Decoder, pacing: Pacing) -> String {
         let (depay, caps, decode) = match codec {
             Codec::H264 => ("rtph264depay wait-for-keyframe=true", "video/x-h264", &decoder.h264),
-            Codec::H265 => ("rtph265depay wait-for-keyframe=true", "video/x-h265", &decoder.h265),
+            Codec::H265 => ("rtph265depay", "video/x-h265", &decoder.h265),
             Codec::Mjpeg => ("rtpjpegdepay", "image/jpeg", &decoder.mjpeg),
         };
         let head = match self {
@@ -93,7 +93,9 @@ impl Source {
                 format!("rtspsrc name=source latency={UDP_LATENCY_MS} protocols=udp ! {depay} ! {decode}")
             }
             Source::Http(_) => {
-                format!("souphttpsrc name=source is-live=true retries=0 timeout={HTTP_TIMEOUT} ! decodebin")
+                // The parser finds pictures in whatever the camera puts between them.
+                let source = "souphttpsrc name=source is-live=true retries=0";
+                format!("{source} timeout={HTTP_TIMEOUT} ! jpegparse ! {}", decoder.mjpeg)
             }
             Source::V4l2(_) => "v4l2src name=source ! decodebin".into(),
             Source::File(_) => "filesrc name=source ! decodebin".into(),

@@ -8,7 +8,7 @@ use super::appetite::{Appetite, Wish};
 use embassy_time::{Duration, Instant};
 use gstreamer::prelude::*;
 use gstreamer::{BufferFlags, PadProbeData, PadProbeReturn, PadProbeType};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Pauses between keyframes that are remembered; the longest counts.
@@ -100,15 +100,17 @@ pub struct Sieve {
 /// Puts a sieve before the decoder of a pipeline, now or as soon as the pipeline finds out which it needs. Raw video
 /// has none, and nothing to be saved.
 pub fn install(pipeline: &gstreamer::Pipeline, appetite: Arc<Appetite>, meter: Arc<Meter>) {
+    let installed = AtomicBool::new(false);
     let put = move |element: &gstreamer::Element| {
         let name = element.factory().map(|factory| factory.name());
         let pad = match name.as_deref() {
-            Some("h264parse" | "h265parse") => element.static_pad("src"),
+            Some("h264parse" | "h265parse" | "jpegparse") => element.static_pad("src"),
             Some("jpegdec") => element.static_pad("sink"),
             _ => None,
         };
-        let sieve = Sieve::new(appetite.clone(), meter.clone());
-        pad.map(|pad| attach(sieve, &pad));
+        if let Some(pad) = pad.filter(|_| !installed.swap(true, Ordering::Relaxed)) {
+            attach(Sieve::new(appetite.clone(), meter.clone()), &pad);
+        }
     };
     pipeline.iterate_recurse().into_iter().flatten().for_each(|element| put(&element));
     pipeline.connect_deep_element_added(move |_, _, element| put(element));

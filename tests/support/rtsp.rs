@@ -3,7 +3,7 @@
 #![allow(dead_code)]
 
 use gstreamer_rtsp_server::prelude::*;
-use gstreamer_rtsp_server::{RTSPMediaFactory, RTSPServer, gst, gst_rtsp};
+use gstreamer_rtsp_server::{RTSPAuth, RTSPMediaFactory, RTSPServer, RTSPToken, gst, gst_rtsp};
 use std::path::Path;
 use std::thread::JoinHandle;
 
@@ -28,6 +28,15 @@ impl Rtsp {
     }
 
     pub fn serve_on(port: u16, launch: &str) -> Rtsp {
+        Rtsp::start(port, launch, None)
+    }
+
+    /// Serves the pipeline to whoever knows the password.
+    pub fn serve_guarded(launch: &str, user: &str, password: &str) -> Rtsp {
+        Rtsp::start(0, launch, Some((user, password)))
+    }
+
+    fn start(port: u16, launch: &str, login: Option<(&str, &str)>) -> Rtsp {
         gst::init().expect("GStreamer");
         // Its own context: tests run side by side in one process.
         let context = gst::glib::MainContext::new();
@@ -36,7 +45,12 @@ impl Rtsp {
         server.set_service(&port.to_string());
         let factory = RTSPMediaFactory::new();
         factory.set_launch(launch);
-        factory.set_protocols(gst_rtsp::RTSPLowerTrans::TCP);
+        factory.set_protocols(gst_rtsp::RTSPLowerTrans::TCP | gst_rtsp::RTSPLowerTrans::UDP);
+        // One encoder for all who look, as in a camera; a file from its start for each.
+        factory.set_shared(launch.contains("is-live=true"));
+        if let Some((user, password)) = login {
+            guard(&server, &factory, user, password);
+        }
         server.mount_points().expect("mount points").add_factory("/cam", factory);
         server.attach(Some(&context)).expect("the RTSP server's port");
         let url = format!("rtsp://127.0.0.1:{}/cam", server.bound_port());
@@ -53,6 +67,19 @@ impl Rtsp {
     pub fn port(&self) -> u16 {
         self.url.split([':', '/']).nth(4).and_then(|port| port.parse().ok()).expect("a port in the URL")
     }
+}
+
+fn guard(server: &RTSPServer, factory: &RTSPMediaFactory, user: &str, password: &str) {
+    let auth = RTSPAuth::new();
+    auth.set_supported_methods(gst_rtsp::RTSPAuthMethod::Digest);
+    let role = gst::Structure::builder("viewer")
+        .field("media.factory.access", true)
+        .field("media.factory.construct", true)
+        .build();
+    factory.add_role_from_structure(&role);
+    let token = RTSPToken::builder().field("media.factory.role", "viewer").build();
+    auth.add_digest(user, password, &token);
+    server.set_auth(Some(&auth));
 }
 
 impl Drop for Rtsp {
