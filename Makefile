@@ -4,7 +4,7 @@ CARGO = scripts/cargo
 PREFIX = /usr/local
 DESTDIR =
 
-.PHONY: demo test check build install deps models check-models plan bench-engine bench-accuracy bench-capture bench-arm test-cpus test-cpus-qemu test-cpus-bochs test-gpio powercut fuzz build-debug clean
+.PHONY: demo test check build install deps models check-models plan bench-engine bench-accuracy bench-capture bench-arm test-cpus test-cpus-qemu test-cpus-bochs test-gpio powercut fuzz faults soak build-debug clean
 
 demo: deps
 	$(CARGO) build --locked --bins --example demo
@@ -90,6 +90,16 @@ fuzz: deps
 # ajard's modes beside a peer that decodes every frame, on the same live streams.
 bench-capture: deps
 	@benches/capture/run.sh
+
+# Every fault of a camera, many times; as root also those of the network.
+ROUNDS = 50
+faults: deps
+	@AJAR_FAULT_ROUNDS=$(ROUNDS) $(CARGO) test --locked --test faults
+
+# A long time with a fault every half minute.
+soak: MINUTES = 60
+soak: deps
+	@AJAR_SOAK_MINUTES=$(MINUTES) $(CARGO) test --locked --test faults
 
 # GPIO lines of a real kernel, in an emulated machine.
 test-gpio: build-debug

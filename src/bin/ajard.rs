@@ -44,9 +44,11 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info,tract=error"))
-        .format_target(false)
-        .init();
+    env_logger::Builder::from_env(
+        env_logger::Env::default().default_filter_or("info,retina=error,tract=error"),
+    )
+    .format_target(false)
+    .init();
     ajar::exit::code(run(Cli::parse().command))
 }
 

@@ -190,6 +190,7 @@ async fn metrics(State(shared): Context) -> impl IntoResponse {
             Meter::decoded as fn(&_) -> _,
         ),
         ("ajar_pictures_skipped_total", "Pictures of the stream that need not be decoded.", Meter::skipped),
+        ("ajar_pictures_damaged_total", "Pictures that a lost part of the stream spoiled.", Meter::damaged),
     ] {
         text += &format!("# HELP {name} {help}\n# TYPE {name} counter\n");
         for (camera, meter) in meters {

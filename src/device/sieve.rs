@@ -68,7 +68,7 @@ impl Meter {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Pictures of these that came without a part of them.
+    /// Gaps: pictures that came without a part of the stream in or before them.
     pub fn damaged(&self) -> u64 {
         self.damaged.load(Ordering::Relaxed)
     }
@@ -120,9 +120,18 @@ fn attach(sieve: Sieve, pad: &gstreamer::Pad) {
     let sieve = Mutex::new(sieve);
     pad.add_probe(PadProbeType::BUFFER, move |_, info| {
         let Some(PadProbeData::Buffer(buffer)) = &info.data else { return PadProbeReturn::Ok };
-        let delta = buffer.flags().contains(BufferFlags::DELTA_UNIT);
-        let picture = if delta { Picture::Delta } else { Picture::Key };
         let mut sieve = sieve.lock().unwrap_or_else(PoisonError::into_inner);
+        let flags = buffer.flags();
+        // Packets were lost before it. So it is with the first picture, too, which misses nothing.
+        let gap = flags.contains(BufferFlags::DISCONT) && sieve.since.is_some();
+        let picture = match flags.contains(BufferFlags::DELTA_UNIT) {
+            true if gap => Picture::Damaged,
+            true => Picture::Delta,
+            false => Picture::Key,
+        };
+        if gap && picture == Picture::Key {
+            sieve.meter.damaged.fetch_add(1, Ordering::Relaxed);
+        }
         if sieve.passes(Instant::now(), picture) { PadProbeReturn::Ok } else { PadProbeReturn::Drop }
     });
 }
