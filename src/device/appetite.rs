@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const MAX_KEYFRAME_INTERVAL: Duration = Duration::from_secs(3);
 /// Where only looks need frames, one is decoded at least this often, so that a camera that shows nothing new is told
 /// from one that is gone.
-const FRESH: Duration = Duration::from_secs(8);
+const FRESH: Duration = Duration::from_secs(10);
 
 /// Where nothing happens, pictures that are all keyframes need not be decoded more often than this to see motion.
 const CALM_PERIOD: Duration = Duration::from_millis(400);
@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn without_motion_one_keyframe_a_look_is_decoded() {
         let still = Wants { motion: false, ..CALM };
-        assert_eq!(auto(&[still], Some(4)), Wish::Keyframes { from: at(8) });
+        assert_eq!(auto(&[still], Some(4)), Wish::Keyframes { from: at(10) });
         let soon = Wants { next_look: at(5), ..still };
         assert_eq!(auto(&[still, soon], Some(2)), Wish::Keyframes { from: at(5) });
         assert_eq!(auto(&[still, CALM], Some(2)), SPACED);
@@ -127,7 +127,7 @@ mod tests {
         let with = |mode| wish(mode, [busy].into_iter(), Some(Duration::from_secs(2)), at(0));
         assert_eq!(with(Decode::All), Wish::Every);
         assert_eq!(with(Decode::Keyframes), KEYFRAMES);
-        assert_eq!(with(Decode::Interval), Wish::Keyframes { from: at(8) });
+        assert_eq!(with(Decode::Interval), Wish::Keyframes { from: at(10) });
     }
 
     #[test]

@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 /// How often the supervisor looks at its cameras.
-const ROUND: std::time::Duration = std::time::Duration::from_millis(100);
+const ROUND: std::time::Duration = std::time::Duration::from_millis(250);
 /// Time that stopping all pipelines may take.
 const STOP_LIMIT: std::time::Duration = std::time::Duration::from_secs(5);
 /// From the start of a pipeline to its first frame.

@@ -5,7 +5,7 @@ use crate::cli::{AJARD, Sandbox};
 use crate::scene::Scene;
 use serde_json::Value;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -89,7 +89,6 @@ impl Rig {
     /// Takes in what was said since.
     pub fn listen(&mut self) {
         let mut text = Vec::new();
-        self.log.seek(SeekFrom::Current(0)).expect("a file");
         self.log.read_to_end(&mut text).expect("a file");
         self.unread += &String::from_utf8_lossy(&text);
         while let Some(end) = self.unread.find('\n') {

@@ -93,6 +93,10 @@ impl Rtsp {
             // Clients are cut off as by a camera that lost its power.
             server.client_filter(Some(&mut |_, _| gstreamer_rtsp_server::RTSPFilterResult::Remove));
         });
+        // A loop that is told to end before it began does not hear it.
+        while !main_loop.is_running() {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
         Rtsp { url, main_loop, thread: Some(thread), settings }
     }
 
