@@ -6,7 +6,7 @@ use ajar::watch::decision::{
 };
 use ajar::watch::frame::{Chroma, Colour, Frame, Matrix, Plane, Range};
 use ajar::watch::gate::{Gate, GateSettings, RECHECK_LIMIT, Reason};
-use ajar::watch::motion::Motion;
+use ajar::watch::motion::{Motion, Movement};
 use embassy_time::{Duration, Instant};
 use proptest::prelude::*;
 
@@ -179,7 +179,7 @@ proptest! {
         let first = [input.codes[0], input.codes[1], input.codes[2], 0];
         prop_assert!(input.codes.chunks_exact(4).all(|pixel| pixel == first));
         let mut motion = Box::<Motion>::default();
-        prop_assert!(!motion.update(Instant::from_secs(1), &crop));
-        prop_assert!(!motion.update(Instant::from_secs(2), &crop));
+        prop_assert_eq!(motion.update(Instant::from_secs(1), &crop), Movement::Still);
+        prop_assert_eq!(motion.update(Instant::from_secs(2), &crop), Movement::Still);
     }
 }

@@ -24,7 +24,7 @@ use crop::CropBuffer;
 use decision::{Change, Classification, Decision, DecisionSettings, States, Vote};
 use embassy_time::{Duration, Instant};
 use gate::{Gate, GateSettings, Reason};
-use motion::Motion;
+use motion::{Motion, Movement};
 
 /// What a watch needs of its camera.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +53,8 @@ impl Watch {
     /// Takes in a crop that just arrived. `Some` asks the caller to classify it.
     pub fn see(&mut self, now: Instant, crop: &CropBuffer) -> Option<Reason> {
         self.decision.frame(crop.arrival());
-        let moving = self.motion.update(now, crop);
-        self.gate.ask(now, moving, self.decision.pending())
+        let movement = self.motion.update(now, crop);
+        self.gate.ask(now, movement != Movement::Still, self.decision.pending())
     }
 
     /// Takes in what the model said of the crop it asked for.

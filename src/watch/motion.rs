@@ -20,6 +20,16 @@ const CELLS: usize = MOTION_GRID * MOTION_GRID;
 /// Background and cells keep this many bits below one code value.
 const FRACTION_BITS: u32 = 6;
 
+/// What a crop shows beside its background.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Movement {
+    Still,
+    /// Something moves in it.
+    Motion,
+    /// All of it changed at once: a lamp, a flash, the switch to infrared, another scene.
+    Jump,
+}
+
 /// The background of one crop.
 pub struct Motion {
     columns: usize,
@@ -38,20 +48,20 @@ impl Default for Motion {
 
 impl Motion {
     /// Compares the crop with the background, then lets the background follow. The first crop
-    /// and a crop of another size only start the background: no motion.
-    pub fn update(&mut self, now: Instant, crop: &CropBuffer) -> bool {
+    /// and a crop of another size only start the background.
+    pub fn update(&mut self, now: Instant, crop: &CropBuffer) -> Movement {
         let (columns, rows) = grid(crop.width(), crop.height());
         self.average(crop, columns, rows);
         let count = columns * rows;
         if (columns, rows) != (self.columns, self.rows) {
             (self.columns, self.rows) = (columns, rows);
             self.restart(now, count);
-            return false;
+            return Movement::Still;
         }
         let changed = self.changed_cells(count);
         if changed * 1000 >= count * LIGHTNING_PER_MILLE {
             self.restart(now, count);
-            return true;
+            return Movement::Jump;
         }
         if now.saturating_duration_since(self.learned) >= BACKGROUND_PERIOD {
             self.learned = now;
@@ -60,7 +70,10 @@ impl Motion {
                 *background = (i32::from(*background) + step) as u16;
             }
         }
-        changed * 1000 >= (count * MOTION_AREA_PER_MILLE).max(2000)
+        match changed * 1000 >= (count * MOTION_AREA_PER_MILLE).max(2000) {
+            true => Movement::Motion,
+            false => Movement::Still,
+        }
     }
 
     fn restart(&mut self, now: Instant, count: usize) {
@@ -134,7 +147,7 @@ mod tests {
             Scene { motion: Default::default(), crop: Default::default(), now: Instant::from_secs(1) }
         }
 
-        fn show(&mut self, pixel: impl Fn(usize, usize) -> u8) -> bool {
+        fn show(&mut self, pixel: impl Fn(usize, usize) -> u8) -> Movement {
             let y: Vec<u8> = (0..W * H).map(|i| pixel(i % W, i / W)).collect();
             let c = vec![128; W * H / 4];
             let plane = Plane { bytes: &c, stride: W / 2 };
@@ -168,7 +181,7 @@ mod tests {
                 n = (n ^ (n >> 15)).wrapping_mul(0x2C1B3C6D);
                 texture(x, y).saturating_add((n >> 28) as u8)
             };
-            assert!(!scene.show(noisy));
+            assert_eq!(scene.show(noisy), Movement::Still);
         }
     }
 
@@ -176,13 +189,13 @@ mod tests {
     fn a_small_object_is_motion_and_then_becomes_background() {
         let mut scene = Scene::new();
         for _ in 0..5 {
-            assert!(!scene.show(texture));
+            assert_eq!(scene.show(texture), Movement::Still);
         }
         let with_object = |x: usize, y: usize| {
             if (90..110).contains(&x) && (60..90).contains(&y) { 250 } else { texture(x, y) }
         };
-        assert!(scene.show(with_object));
-        let settled = (0..100).position(|_| !scene.show(with_object));
+        assert_eq!(scene.show(with_object), Movement::Motion);
+        let settled = (0..100).position(|_| scene.show(with_object) == Movement::Still);
         assert!(settled.is_some_and(|frames| (3..60).contains(&frames)), "{settled:?}");
     }
 
@@ -190,10 +203,10 @@ mod tests {
     fn slow_light_is_not_motion_and_a_light_switch_is_one_look() {
         let mut scene = Scene::new();
         for step in 0..60u8 {
-            assert!(!scene.show(|x, y| texture(x, y) + step), "at step {step}");
+            assert_eq!(scene.show(|x, y| texture(x, y) + step), Movement::Still, "at step {step}");
         }
-        assert!(scene.show(|x, y| texture(x, y) / 4));
-        assert!(!scene.show(|x, y| texture(x, y) / 4));
+        assert_eq!(scene.show(|x, y| texture(x, y) / 4), Movement::Jump);
+        assert_eq!(scene.show(|x, y| texture(x, y) / 4), Movement::Still);
     }
 
     #[test]
