@@ -120,13 +120,19 @@ fn videos(report: &mut impl FnMut(&str, [Score; 4])) {
         let crop: Vec<u32> = crop.split(',').map(|edge| edge.parse().expect("a number")).collect();
         let [from, to] = [from, to].map(|time| time.parse().expect("a number"));
         let events = crops.entry((video, crop.try_into().expect("four edges"))).or_default();
-        events.push(Event { what: What::Motion, from, to });
+        events.push(Event { what: What::Motion, from, to, margin: 0.3 });
     }
     let one_by_one = "one-by-one-person-detection.mp4";
     let timeline = Timeline::load(&Path::new(VIDEOS).join("timeline.tsv"), one_by_one).expect("a timeline");
-    let changes = timeline.rows().filter(|(state, ..)| *state == "transition");
-    let changes = changes.map(|(_, from, to)| Event { what: What::Motion, from, to }).collect();
-    crops.insert((one_by_one, zone(one_by_one, "table")), changes);
+    let rows = timeline.rows().filter_map(|(state, from, to)| {
+        let what = match state {
+            "transition" => What::Motion,
+            "occupied" => What::Busy,
+            _ => return None,
+        };
+        Some(Event { what, from, to, margin: 0.0 })
+    });
+    crops.insert((one_by_one, zone(one_by_one, "table")), rows.collect());
     // Nothing happens in this one.
     crops.insert(("opencv_vtest_768x576_msmpeg4.avi", [300, 0, 476, 126]), Vec::new());
     for ((video, crop), events) in &crops {

@@ -6,19 +6,24 @@ pub const FPS: f64 = 10.0;
 /// What is going on in a stretch of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
-    /// Something moves, and all of it is in the crop: must be seen.
+    /// Something moves: must be seen.
     Motion,
     /// A lamp or the infrared switch: must be told as a jump.
     Light,
     /// Lightning: may be told as a jump, is no motion.
     Flash,
+    /// Somebody is there and may move or not.
+    Busy,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub struct Event {
     pub what: What,
+    /// From when to when it must be seen.
     pub from: f64,
     pub to: f64,
+    /// How much earlier it begins and later it ends, less clearly.
+    pub margin: f64,
 }
 
 /// A thing that differs from what is behind it by so many code values.
@@ -90,14 +95,14 @@ impl Scene {
         };
         self.actors.push(Actor { contrast, place: Box::new(place) });
         // From when it is wholly inside to when it begins to leave.
-        let inside = |left: f64| at + lasting * (left + w) / (1.0 + w);
-        self.events.push(Event { what: What::Motion, from: inside(0.0), to: inside(1.0 - w) });
+        let margin = lasting * w / (1.0 + w);
+        self.events.push(Event { what: What::Motion, from: at + margin, to: at + lasting - margin, margin });
         self
     }
 
     /// A door slides over `size` of the crop within two seconds, stays, and slides back.
     pub fn door(mut self, at: f64, staying: f64, size: f64, contrast: f32) -> Scene {
-        let (shut, leaves) = (at + 2.0, at + 2.0 + staying);
+        let leaves = at + 2.0 + staying;
         let place = move |t: f64| {
             let share = ((t - at) / 2.0).clamp(0.0, 1.0) - ((t - leaves) / 2.0).clamp(0.0, 1.0);
             (share > 0.0).then(|| [0.1, 0.1 + 0.8 * share, 0.1, 0.1 + 0.8 * size])
@@ -105,9 +110,8 @@ impl Scene {
         self.actors.push(Actor { contrast, place: Box::new(place) });
         // Where it comes to rest is part of the change: later pictures show it too.
         for from in [at, leaves] {
-            self.events.push(Event { what: What::Motion, from: from + 1.0, to: from + 3.0 });
+            self.events.push(Event { what: What::Motion, from: from + 1.0, to: from + 3.0, margin: 1.0 });
         }
-        debug_assert!(shut < leaves);
         self
     }
 
@@ -118,7 +122,7 @@ impl Scene {
     }
 
     pub fn event(mut self, what: What, from: f64, to: f64) -> Scene {
-        self.events.push(Event { what, from, to });
+        self.events.push(Event { what, from, to, margin: 0.0 });
         self
     }
 

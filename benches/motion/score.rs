@@ -52,7 +52,7 @@ impl Witness {
         };
         let end = self.said.last().map_or(0.0, |(time, _)| *time);
         let mut score = Score { minutes: end / 60.0, ..Score::default() };
-        for event in events.iter().filter(|event| event.what != What::Flash) {
+        for event in events.iter().filter(|event| matches!(event.what, What::Motion | What::Light)) {
             // What lies between two frames cannot be seen.
             let mut shown =
                 self.said.iter().filter(|(time, _)| (event.from..=event.to).contains(time)).peekable();
@@ -70,8 +70,9 @@ impl Witness {
         let memory = MEMORY.max(2.0 * end / self.said.len() as f64);
         let mut last = f64::MIN;
         for &(time, said) in self.said.iter().filter(|(_, said)| *said != Movement::Still) {
-            // Things come into the crop before they are wholly in it.
-            let due = |event: &&Event| (event.from - MEMORY..=event.to + memory).contains(&time);
+            let due = |event: &&Event| {
+                (event.from - event.margin..=event.to + event.margin + memory).contains(&time)
+            };
             let explained =
                 events.iter().filter(due).any(|event| event.what != What::Flash || said == Movement::Jump);
             if !explained && time > last + ONE_TRIGGER {

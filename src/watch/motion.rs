@@ -19,6 +19,8 @@ const FRACTION_BITS: u32 = 6;
 const BRIGHTEST: f32 = (255 << FRACTION_BITS) as f32;
 /// Times its mean noise that a cell must differ.
 const NOISE_FACTOR: i32 = 4;
+/// Frames that the noise is a mean over.
+const NOISE_FRAMES: i32 = 16;
 /// Changed cells around a changed cell that make it more than a speck.
 const NEIGHBOURS: usize = 2;
 /// Light explains what happened if less than this part of the grid, a quarter, is left changed.
@@ -72,8 +74,9 @@ pub struct Motion {
     background: [u16; CELLS],
     /// What each cell differs by from its background in its own light.
     differences: [i16; CELLS],
-    /// Mean size of those differences.
+    /// Mean size of those differences: of each cell, and of all.
     noise: [u16; CELLS],
+    crop_noise: u16,
     changed: [bool; CELLS],
     learned: Instant,
     /// Times that the background has learned since it started.
@@ -114,6 +117,7 @@ impl Motion {
             background: [0; CELLS],
             differences: [0; CELLS],
             noise: [0; CELLS],
+            crop_noise: 0,
             changed: [false; CELLS],
             learned: Instant::MIN,
             age: 0,
@@ -128,6 +132,7 @@ impl Motion {
         if (columns, rows) != (self.columns, self.rows) {
             (self.columns, self.rows) = (columns, rows);
             self.noise.fill(0);
+            self.crop_noise = 0;
             self.restart(now);
             return Movement::Still;
         }
@@ -143,10 +148,12 @@ impl Motion {
                 return Movement::Jump;
             }
         }
+        // A background of one frame knows no noise yet.
+        let young = self.age == 0;
         self.learn(now, light);
         if light.step.abs() > i32::from(self.settings.threshold) {
             Movement::Jump
-        } else if changed >= self.limit() {
+        } else if changed >= self.limit() && !young {
             Movement::Motion
         } else {
             Movement::Still
@@ -223,7 +230,8 @@ impl Motion {
         for i in 0..count {
             let difference = i32::from(self.cells[i]) - i32::from(light.on(self.background[i]));
             self.differences[i] = difference as i16;
-            self.changed[i] = difference.abs() > threshold.max(NOISE_FACTOR * i32::from(self.noise[i]));
+            self.changed[i] = difference.abs()
+                > threshold.max(NOISE_FACTOR * i32::from(self.noise[i].max(self.crop_noise)));
         }
         (0..count).filter(|&i| self.counts(i)).count()
     }
@@ -256,8 +264,8 @@ impl Motion {
             (0..periods.min(MAX_PERIODS)).fold(1.0, |kept, _| kept * (1.0 - self.settings.frame_alpha));
         // A young background is the mean of what it has seen.
         let share = (1.0 - kept).max(1.0 / (f32::from(self.age) + 2.0));
-        self.age = self.age.saturating_add(1);
         let share = (share * 256.0) as i32;
+        let noise_share = (256 / (1 + i32::from(self.age))).max(256 / NOISE_FRAMES);
         let threshold = i32::from(self.settings.threshold) << FRACTION_BITS;
         for i in 0..count {
             let difference = i32::from(self.cells[i]) - i32::from(self.background[i]);
@@ -265,8 +273,11 @@ impl Motion {
             // What passes through is not noise, however large.
             let size = i32::from(self.differences[i]).abs().min(threshold);
             self.noise[i] =
-                (i32::from(self.noise[i]) + (((size - i32::from(self.noise[i])) * share) >> 8)) as u16;
+                (i32::from(self.noise[i]) + (((size - i32::from(self.noise[i])) * noise_share) >> 8)) as u16;
         }
+        let sum: u32 = self.noise[..count].iter().map(|&noise| u32::from(noise)).sum();
+        self.crop_noise = (sum / count as u32) as u16;
+        self.age = self.age.saturating_add(1);
     }
 }
 
