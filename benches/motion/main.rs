@@ -102,7 +102,7 @@ fn decoded(rate: u32) -> Decoded {
 fn encoded(bitrate: u32) -> [Score; 4] {
     RATES.map(|rate| {
         let mut scene = Scene::new("encoded", (320, 240), 150.0).noise(5.0);
-        for (i, contrast) in [-60.0, -40.0, 40.0, 60.0].into_iter().enumerate() {
+        for (i, contrast) in [-60.0, -30.0, 30.0, 60.0].into_iter().enumerate() {
             scene = scene.pass(20.0 + 15.0 * i as f64, 5.0, 0.2, contrast);
         }
         scene = scene.door(80.0, 20.0, 0.6, 50.0);
@@ -130,7 +130,7 @@ fn videos(report: &mut impl FnMut(&str, [Score; 4])) {
             "occupied" => What::Busy,
             _ => return None,
         };
-        Some(Event { what, from, to, margin: 0.0 })
+        Some(Event { what, from, to, margin: 0.3 })
     });
     crops.insert((one_by_one, zone(one_by_one, "table")), rows.collect());
     // Nothing happens in this one.

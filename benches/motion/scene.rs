@@ -257,8 +257,8 @@ pub fn all() -> Vec<(&'static str, Vec<Scene>)> {
 
 fn objects(size: (usize, usize)) -> Vec<Scene> {
     let mut scenes = Vec::new();
-    for part in [0.08, 0.12, 0.2, 0.5] {
-        for contrast in [-60.0, -30.0, 30.0, 60.0] {
+    for part in [0.05, 0.08, 0.12, 0.2, 0.5] {
+        for contrast in [-60.0, -30.0, -24.0, 24.0, 30.0, 60.0] {
             let mut scene = Scene::new(format!("{part} of the crop, {contrast:+}"), size, 92.0);
             for (at, lasting) in [(8.0, 0.8), (17.0, 2.0), (27.0, 8.0), (46.0, 30.0)] {
                 scene = scene.pass(at, lasting, part, contrast);

@@ -9,7 +9,7 @@ use std::ops::AddAssign;
 
 /// After an event the background still remembers it for so many seconds, or for two frames where they are rarer.
 const MEMORY: f64 = 4.0;
-/// Movements so close together are one trigger: they make the gate look no more than once.
+/// The gate looks no more often than once in so many seconds.
 const ONE_TRIGGER: f64 = 1.0;
 
 #[derive(Clone, Copy, Default)]
@@ -75,11 +75,11 @@ impl Witness {
             };
             let explained =
                 events.iter().filter(due).any(|event| event.what != What::Flash || said == Movement::Jump);
-            if !explained && time > last + ONE_TRIGGER {
+            if !explained && time >= last + ONE_TRIGGER {
+                last = time;
                 score.false_triggers += 1;
                 list(if said == Movement::Jump { "false jump" } else { "false motion" }, time);
             }
-            last = time;
         }
         score
     }
