@@ -6,7 +6,7 @@ use ajar::watch::decision::{
 };
 use ajar::watch::frame::{Chroma, Colour, Frame, Matrix, Plane, Range};
 use ajar::watch::gate::{Gate, GateSettings, RECHECK_LIMIT, Reason};
-use ajar::watch::motion::{Motion, Movement};
+use ajar::watch::motion::{Motion, MotionSettings, Movement};
 use embassy_time::{Duration, Instant};
 use proptest::prelude::*;
 
@@ -105,7 +105,8 @@ proptest! {
         motion in any::<bool>(),
         interval in 1u64..20,
     ) {
-        let settings = GateSettings { motion, interval: Duration::from_secs(interval) };
+        let motion_settings = motion.then_some(MotionSettings::DEFAULT);
+        let settings = GateSettings { motion: motion_settings, interval: Duration::from_secs(interval) };
         let mut gate = Gate::new(settings);
         let mut now = Instant::from_secs(100);
         let (mut last, mut rechecks) = (None::<Instant>, 0);

@@ -46,7 +46,8 @@ pub struct Watch {
 
 impl Watch {
     pub fn new(gate: GateSettings, decision: DecisionSettings, now: Instant) -> Watch {
-        let motion = Motion::default();
+        // Without motion in the gate a jump is still worth knowing.
+        let motion = Motion::new(gate.motion.unwrap_or_default());
         Watch { motion, gate: Gate::new(gate), decision: Decision::new(decision, now) }
     }
 
@@ -64,8 +65,8 @@ impl Watch {
 
     pub fn wants(&self, now: Instant) -> Wants {
         let GateSettings { motion, interval } = self.gate.settings();
-        let busy = self.decision.pending() || motion && self.gate.astir(now);
-        Wants { now: busy, motion, interval, next_look: self.gate.next_look() }
+        let busy = self.decision.pending() || motion.is_some() && self.gate.astir(now);
+        Wants { now: busy, motion: motion.is_some(), interval, next_look: self.gate.next_look() }
     }
 
     /// Goes on with another model, and looks at the next crop.

@@ -16,6 +16,7 @@ pub const BACKGROUND_PERIOD: Duration = Duration::from_millis(200);
 const CELLS: usize = MOTION_GRID * MOTION_GRID;
 /// Cells keep this many bits below one code value.
 const FRACTION_BITS: u32 = 6;
+const HALF: i64 = 1 << (FRACTION_BITS - 1);
 const BRIGHTEST: f32 = (255 << FRACTION_BITS) as f32;
 /// Times its mean noise that a cell must differ.
 const NOISE_FACTOR: i32 = 4;
@@ -64,20 +65,33 @@ pub enum Movement {
     Jump,
 }
 
+/// One cell of the grid. Everything is in code values with [`FRACTION_BITS`].
+#[derive(Clone, Copy, Debug)]
+struct Cell {
+    /// Mean luma in the last frame.
+    luma: u16,
+    /// Its mean over the last seconds, in the light of the last frame.
+    background: u16,
+    /// What it differed by from its background in its own light.
+    difference: i16,
+    /// Mean size of those differences.
+    noise: u16,
+    /// The difference was larger than threshold and noise.
+    changed: bool,
+}
+
+impl Cell {
+    const START: Cell = Cell { luma: 0, background: 0, difference: 0, noise: 0, changed: false };
+}
+
 /// The background of one crop.
 pub struct Motion {
     settings: MotionSettings,
     columns: usize,
     rows: usize,
-    cells: [u16; CELLS],
-    /// Mean of each cell over the last seconds, in the light of the last frame.
-    background: [u16; CELLS],
-    /// What each cell differs by from its background in its own light.
-    differences: [i16; CELLS],
-    /// Mean size of those differences: of each cell, and of all.
-    noise: [u16; CELLS],
-    crop_noise: u16,
-    changed: [bool; CELLS],
+    cells: [Cell; CELLS],
+    /// Mean noise of all cells.
+    noise: u16,
     learned: Instant,
     /// Times that the background has learned since it started.
     age: u16,
@@ -113,12 +127,8 @@ impl Motion {
             settings,
             columns: 0,
             rows: 0,
-            cells: [0; CELLS],
-            background: [0; CELLS],
-            differences: [0; CELLS],
-            noise: [0; CELLS],
-            crop_noise: 0,
-            changed: [false; CELLS],
+            cells: [Cell::START; CELLS],
+            noise: 0,
             learned: Instant::MIN,
             age: 0,
         }
@@ -131,8 +141,8 @@ impl Motion {
         self.average(crop, columns, rows);
         if (columns, rows) != (self.columns, self.rows) {
             (self.columns, self.rows) = (columns, rows);
-            self.noise.fill(0);
-            self.crop_noise = 0;
+            self.cells.iter_mut().for_each(|cell| cell.noise = 0);
+            self.noise = 0;
             self.restart(now);
             return Movement::Still;
         }
@@ -166,26 +176,28 @@ impl Motion {
     }
 
     fn restart(&mut self, now: Instant) {
-        self.background = self.cells;
+        self.cells.iter_mut().for_each(|cell| cell.background = cell.luma);
         self.learned = now;
         self.age = 0;
     }
 
     fn average(&mut self, crop: &CropBuffer, columns: usize, rows: usize) {
-        let (luma, width) = (crop.luma(), crop.width());
-        for row in 0..rows {
-            let (top, bottom) = (row * crop.height() / rows, (row + 1) * crop.height() / rows);
+        let (luma, width, height) = (crop.luma(), crop.width(), crop.height());
+        // Divisions are dear: none but the mean's own for each cell.
+        let mut edges = [0; MOTION_GRID + 1];
+        edges[..=columns].iter_mut().enumerate().for_each(|(column, edge)| *edge = column * width / columns);
+        for (row, cells) in self.cells.chunks_exact_mut(columns).take(rows).enumerate() {
+            let (top, bottom) = (row * height / rows, (row + 1) * height / rows);
             // Down the columns of pixels first: that is what vector instructions are for.
             let mut sums = [0u16; MAX_CROP_SIDE];
             for y in top..bottom {
                 let samples = luma.row(y, 0, width);
-                sums[..width].iter_mut().zip(samples).for_each(|(sum, &sample)| *sum += u16::from(sample));
+                sums.iter_mut().zip(samples).for_each(|(sum, &sample)| *sum += u16::from(sample));
             }
-            for column in 0..columns {
-                let (left, right) = (column * width / columns, (column + 1) * width / columns);
-                let sum: u32 = sums[left..right].iter().map(|&sum| u32::from(sum)).sum();
-                let area = ((bottom - top) * (right - left)) as u32;
-                self.cells[row * columns + column] = ((sum << FRACTION_BITS) / area) as u16;
+            for (cell, edge) in cells.iter_mut().zip(edges.windows(2)) {
+                let sum: u32 = sums[edge[0]..edge[1]].iter().map(|&sum| u32::from(sum)).sum();
+                let area = ((bottom - top) * (edge[1] - edge[0])) as u32;
+                cell.luma = ((sum << FRACTION_BITS) / area) as u16;
             }
         }
     }
@@ -193,11 +205,9 @@ impl Motion {
     /// What the light has done to most cells: their median difference, then a straight line through those near it.
     fn light(&self) -> Light {
         let count = self.columns * self.rows;
-        let pairs = || {
-            let pairs = self.cells[..count].iter().zip(&self.background);
-            pairs.map(|(&cell, &background)| (i64::from(cell), i64::from(background)))
-        };
-        let code = |cell: i64, background: i64| ((cell - background) >> FRACTION_BITS) as i32;
+        let pairs =
+            || self.cells[..count].iter().map(|cell| (i64::from(cell.luma), i64::from(cell.background)));
+        let code = |cell: i64, background: i64| ((cell - background + HALF) >> FRACTION_BITS) as i32;
         let mut histogram = [0u16; 512];
         pairs().for_each(|(cell, background)| histogram[(code(cell, background) + 256) as usize] += 1);
         let mut below = 0;
@@ -206,6 +216,10 @@ impl Motion {
             below * 2 >= count
         });
         let step = median.map_or(0, |bin| bin as i32 - 256);
+        if step == 0 {
+            // Less than a code value is left to the learning.
+            return Light::SAME;
+        }
         let near = 2 * i32::from(self.settings.threshold);
         let (mut n, mut cells, mut backgrounds, mut products, mut squares) = (0, 0, 0, 0, 0);
         for (cell, background) in pairs().filter(|&(cell, b)| (code(cell, b) - step).abs() <= near) {
@@ -227,33 +241,31 @@ impl Motion {
     fn compare(&mut self, light: Light) -> usize {
         let count = self.columns * self.rows;
         let threshold = i32::from(self.settings.threshold) << FRACTION_BITS;
-        for i in 0..count {
-            let difference = i32::from(self.cells[i]) - i32::from(light.on(self.background[i]));
-            self.differences[i] = difference as i16;
-            self.changed[i] = difference.abs()
-                > threshold.max(NOISE_FACTOR * i32::from(self.noise[i].max(self.crop_noise)));
+        for cell in &mut self.cells[..count] {
+            let difference = i32::from(cell.luma) - i32::from(light.on(cell.background));
+            let noise = NOISE_FACTOR * i32::from(cell.noise.max(self.noise));
+            cell.difference = difference as i16;
+            cell.changed = difference.abs() > threshold.max(noise);
         }
         (0..count).filter(|&i| self.counts(i)).count()
     }
 
     /// Whether a cell has changed, and is no speck.
     fn counts(&self, i: usize) -> bool {
+        if !self.cells[i].changed {
+            return false;
+        }
         let (column, row) = (i % self.columns, i / self.columns);
         let around = |at: usize, end: usize| at.saturating_sub(1)..(at + 2).min(end);
-        // The cell itself is among those counted here.
-        self.changed[i]
-            && around(row, self.rows)
-                .flat_map(|y| around(column, self.columns).map(move |x| y * self.columns + x))
-                .filter(|&j| self.changed[j])
-                .nth(NEIGHBOURS)
-                .is_some()
+        let cells = around(row, self.rows).flat_map(|y| around(column, self.columns).map(move |x| (x, y)));
+        // The cell itself is among them.
+        cells.filter(|(x, y)| self.cells[y * self.columns + x].changed).count() > NEIGHBOURS
     }
 
     fn learn(&mut self, now: Instant, light: Light) {
         let count = self.columns * self.rows;
-        // Less than a code value is left to the learning.
-        if light.step != 0 {
-            self.background[..count].iter_mut().for_each(|background| *background = light.on(*background));
+        if light != Light::SAME {
+            self.cells[..count].iter_mut().for_each(|cell| cell.background = light.on(cell.background));
         }
         let periods = now.saturating_duration_since(self.learned).as_ticks() / BACKGROUND_PERIOD.as_ticks();
         if periods == 0 {
@@ -267,16 +279,18 @@ impl Motion {
         let share = (share * 256.0) as i32;
         let noise_share = (256 / (1 + i32::from(self.age))).max(256 / NOISE_FRAMES);
         let threshold = i32::from(self.settings.threshold) << FRACTION_BITS;
-        for i in 0..count {
-            let difference = i32::from(self.cells[i]) - i32::from(self.background[i]);
-            self.background[i] = (i32::from(self.background[i]) + ((difference * share) >> 8)) as u16;
+        let mut sum = 0;
+        for cell in &mut self.cells[..count] {
+            let towards = |from: u16, to: i32, share| {
+                (i32::from(from) + (((to - i32::from(from)) * share) >> 8)) as u16
+            };
+            cell.background = towards(cell.background, i32::from(cell.luma), share);
             // What passes through is not noise, however large.
-            let size = i32::from(self.differences[i]).abs().min(threshold);
-            self.noise[i] =
-                (i32::from(self.noise[i]) + (((size - i32::from(self.noise[i])) * noise_share) >> 8)) as u16;
+            let size = i32::from(cell.difference).abs().min(threshold);
+            cell.noise = towards(cell.noise, size, noise_share);
+            sum += u32::from(cell.noise);
         }
-        let sum: u32 = self.noise[..count].iter().map(|&noise| u32::from(noise)).sum();
-        self.crop_noise = (sum / count as u32) as u16;
+        self.noise = (sum / count as u32) as u16;
         self.age = self.age.saturating_add(1);
     }
 }
