@@ -84,6 +84,23 @@ impl Cell {
     const START: Cell = Cell { luma: 0, background: 0, difference: 0, noise: 0, changed: false };
 }
 
+/// A cell as the last frame left it, for people to look at; in code values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shown {
+    pub luma: u8,
+    /// In the frame's light.
+    pub background: u8,
+    pub change: Change,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    None,
+    /// It differs, but hardly any cell around it does.
+    Speck,
+    Changed,
+}
+
 /// The background of one crop.
 pub struct Motion {
     settings: MotionSettings,
@@ -141,7 +158,8 @@ impl Motion {
         self.average(crop, columns, rows);
         if (columns, rows) != (self.columns, self.rows) {
             (self.columns, self.rows) = (columns, rows);
-            self.cells.iter_mut().for_each(|cell| cell.noise = 0);
+            let fresh = |cell: &mut Cell| *cell = Cell { luma: cell.luma, ..Cell::START };
+            self.cells.iter_mut().for_each(fresh);
             self.noise = 0;
             self.restart(now);
             return Movement::Still;
@@ -171,8 +189,32 @@ impl Motion {
     }
 
     /// Changed cells that are motion.
-    fn limit(&self) -> usize {
+    pub fn limit(&self) -> usize {
         ((self.settings.area * (self.columns * self.rows) as f32) as usize).max(2)
+    }
+
+    /// Columns and rows of the grid; 0 before the first crop.
+    pub fn grid(&self) -> (usize, usize) {
+        (self.columns, self.rows)
+    }
+
+    /// Changed cells in the last frame, specks left out.
+    pub fn changed(&self) -> usize {
+        (0..self.columns * self.rows).filter(|&i| self.counts(i)).count()
+    }
+
+    /// The cells of the last frame, row by row.
+    pub fn shown(&self) -> impl Iterator<Item = Shown> {
+        self.cells[..self.columns * self.rows].iter().enumerate().map(|(i, cell)| {
+            let background = i32::from(cell.luma) - i32::from(cell.difference);
+            let code = |value: i32| (value >> FRACTION_BITS) as u8;
+            let change = match cell.changed {
+                true if self.counts(i) => Change::Changed,
+                true => Change::Speck,
+                false => Change::None,
+            };
+            Shown { luma: code(cell.luma.into()), background: code(background), change }
+        })
     }
 
     fn restart(&mut self, now: Instant) {
@@ -247,7 +289,7 @@ impl Motion {
             cell.difference = difference as i16;
             cell.changed = difference.abs() > threshold.max(noise);
         }
-        (0..count).filter(|&i| self.counts(i)).count()
+        self.changed()
     }
 
     /// Whether a cell has changed, and is no speck.
