@@ -1,4 +1,4 @@
-//! What the front of the pipe costs: a crop's copy into its buffer, paid for every frame, and the
+//! What the front of the pipe costs: a crop's copy into its buffer and its motion, paid for every frame, and the
 //! fused step into the engine's input, paid for every look.
 //!
 //!     cargo bench --bench front --no-default-features
@@ -9,7 +9,8 @@
 use ajar::watch::crop::{CropBuffer, PixelRect};
 use ajar::watch::frame::{Chroma, Colour, Frame, Matrix, Plane, Range};
 use ajar::watch::input::{Input, sample};
-use embassy_time::Instant;
+use ajar::watch::motion::Motion;
+use embassy_time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 use std::hint::black_box;
 
@@ -61,7 +62,9 @@ struct Case<'a> {
     name: String,
     frame: Frame<'a>,
     rect: PixelRect,
+    motion: Box<Motion>,
     copy: Vec<f64>,
+    moved: Vec<f64>,
     from_buffer: Vec<f64>,
     from_frame: Vec<f64>,
 }
@@ -92,24 +95,31 @@ fn main() {
                 let name = format!("{}x{} {layout_name} {width}x{height}", picture.width, picture.height);
                 let rect = PixelRect { x: 34, y: picture.height - height, width, height };
                 let frame = picture.frame(layout);
-                let (copy, from_buffer, from_frame) = (Vec::new(), Vec::new(), Vec::new());
-                cases.push(Case { name, frame, rect, copy, from_buffer, from_frame });
+                let motion = Box::default();
+                let [copy, moved, from_buffer, from_frame] = [const { Vec::new() }; 4];
+                cases.push(Case { name, frame, rect, motion, copy, moved, from_buffer, from_frame });
             }
         }
     }
     let mut crop = Box::<CropBuffer>::default();
     let mut input = Box::<Input>::default();
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
+        let now = Instant::from_secs(1) + Duration::from_millis(200) * round as u32;
         for case in &mut cases {
             case.copy.push(time(|| crop.copy_from(black_box(&case.frame), case.rect)));
+            case.moved.push(time(|| _ = black_box(case.motion.update(now, black_box(&crop)))));
             case.from_buffer.push(time(|| crop.sample(black_box(&mut input))));
             case.from_frame.push(time(|| sample(black_box(&case.frame), case.rect, black_box(&mut input))));
         }
     }
-    println!("{:25}{:>15} {:>15} {:>15}", "us: min, median", "copy", "step, buffer", "step, frame");
+    println!(
+        "{:25}{:>15} {:>15} {:>15} {:>15}",
+        "us: min, median", "copy", "motion", "step, buffer", "step, frame"
+    );
     for case in &mut cases {
-        let [copy, from_buffer, from_frame] = [&mut case.copy, &mut case.from_buffer, &mut case.from_frame]
-            .map(|times| minimum_and_median(times));
-        println!("{:25}{copy} {from_buffer} {from_frame}", case.name);
+        let [copy, motion, from_buffer, from_frame] =
+            [&mut case.copy, &mut case.moved, &mut case.from_buffer, &mut case.from_frame]
+                .map(|times| minimum_and_median(times));
+        println!("{:25}{copy} {motion} {from_buffer} {from_frame}", case.name);
     }
 }

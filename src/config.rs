@@ -2,10 +2,13 @@
 //!
 //! The keys under `classification` are Frigate's. See docs/config.md.
 
+pub mod motion;
+
 use crate::board::{Board, DEFAULT_BOARD};
 use crate::bundle::names::check_model_name;
 use crate::exit::UsageError;
 use crate::watch::crop::Region;
+use crate::watch::motion::MotionSettings;
 use embassy_time::Duration;
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
@@ -240,9 +243,9 @@ pub struct ModelConfig {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StateConfig {
-    /// Look when something moves in the crop.
-    #[serde(default = "yes")]
-    pub motion: bool,
+    /// Look when something moves in the crop, and what that is; `None` for `motion = false`.
+    #[serde(default = "default_motion", deserialize_with = "motion::read")]
+    pub motion: Option<MotionSettings>,
     /// Look at least this often.
     #[serde(default = "default_interval", deserialize_with = "seconds")]
     pub interval: Duration,
@@ -253,8 +256,8 @@ fn default_max_distance() -> f32 {
     DEFAULT_MAX_DISTANCE
 }
 
-fn yes() -> bool {
-    true
+fn default_motion() -> Option<MotionSettings> {
+    Some(MotionSettings::DEFAULT)
 }
 
 fn default_interval() -> Duration {
@@ -390,6 +393,9 @@ impl Config {
         let state = &model.state_config;
         if state.interval < MIN_INTERVAL {
             return Err("state_config.interval: must be at least 0.5 seconds".into());
+        }
+        if let Some(motion) = &state.motion {
+            motion::check(motion).map_err(|why| format!("state_config.motion.{why}"))?;
         }
         if state.cameras.is_empty() {
             return Err("state_config.cameras: name at least one camera".into());

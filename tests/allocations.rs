@@ -14,6 +14,7 @@ use ajar::device::run::{Loop, Outputs, Runner};
 use ajar::watch::crop::{Input, Region};
 use ajar::watch::decision::{Classification, DecisionSettings, NO_DWELL, Probabilities};
 use ajar::watch::gate::GateSettings;
+use ajar::watch::motion::MotionSettings;
 use embassy_time::{Duration, Instant};
 use gstreamer::prelude::*;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 static ALLOCATOR: Counting = Counting;
 
 fn watch_loop(mailbox: Arc<Mailbox>) -> Loop {
-    let gate = GateSettings { motion: true, interval: Duration::from_secs(1) };
+    let gate = GateSettings { motion: Some(MotionSettings::DEFAULT), interval: Duration::from_secs(1) };
     let decision = DecisionSettings {
         threshold: 0.8,
         max_distance: 1.0,

@@ -6,7 +6,7 @@ use ajar::watch::decision::{
 };
 use ajar::watch::frame::{Chroma, Colour, Frame, Matrix, Plane, Range};
 use ajar::watch::gate::{Gate, GateSettings, RECHECK_LIMIT, Reason};
-use ajar::watch::motion::Motion;
+use ajar::watch::motion::{Motion, MotionSettings, Movement};
 use embassy_time::{Duration, Instant};
 use proptest::prelude::*;
 
@@ -105,7 +105,8 @@ proptest! {
         motion in any::<bool>(),
         interval in 1u64..20,
     ) {
-        let settings = GateSettings { motion, interval: Duration::from_secs(interval) };
+        let motion_settings = motion.then_some(MotionSettings::DEFAULT);
+        let settings = GateSettings { motion: motion_settings, interval: Duration::from_secs(interval) };
         let mut gate = Gate::new(settings);
         let mut now = Instant::from_secs(100);
         let (mut last, mut rechecks) = (None::<Instant>, 0);
@@ -179,7 +180,7 @@ proptest! {
         let first = [input.codes[0], input.codes[1], input.codes[2], 0];
         prop_assert!(input.codes.chunks_exact(4).all(|pixel| pixel == first));
         let mut motion = Box::<Motion>::default();
-        prop_assert!(!motion.update(Instant::from_secs(1), &crop));
-        prop_assert!(!motion.update(Instant::from_secs(2), &crop));
+        prop_assert_eq!(motion.update(Instant::from_secs(1), &crop), Movement::Still);
+        prop_assert_eq!(motion.update(Instant::from_secs(2), &crop), Movement::Still);
     }
 }

@@ -6,6 +6,7 @@
 mod cli;
 
 use ajar::config::{Config, LineName};
+use ajar::watch::motion::MotionSettings;
 use cli::Sandbox;
 use std::path::{Path, PathBuf};
 
@@ -139,7 +140,7 @@ fn what_is_not_given_is_as_documented() {
     assert_eq!(config.gpio.chip, None);
     let model = &config.classification.custom["gate"];
     assert_eq!((model.threshold, model.max_distance), (None, 1.0));
-    assert!(model.state_config.motion);
+    assert_eq!(model.state_config.motion, Some(MotionSettings::DEFAULT));
     assert_eq!(model.state_config.interval.as_secs(), 60);
     let mqtt = valid("mqtt.toml").mqtt.expect("[mqtt]");
     assert_eq!((mqtt.port, mqtt.topic_prefix.as_str()), (1883, "ajar"));
@@ -159,6 +160,15 @@ fn what_is_given_arrives() {
     assert_eq!((model.threshold, model.max_distance), (Some(0.9), 1.2));
     assert_eq!(model.state_config.interval.as_millis(), 2500);
     assert_eq!(config.watches().collect::<Vec<_>>(), [("gate", "drive")]);
+}
+
+#[test]
+fn motion_is_a_word_or_a_section() {
+    let config = valid("motion_settings.toml");
+    let motion = |model: &str| config.classification.custom[model].state_config.motion;
+    assert_eq!(motion("gate"), Some(MotionSettings { threshold: 30, ..MotionSettings::DEFAULT }));
+    let door = MotionSettings { threshold: 12, area: 0.02, lightning_threshold: 0.9, frame_alpha: 0.01 };
+    assert_eq!((motion("door"), motion("bins")), (Some(door), None));
 }
 
 #[test]

@@ -1,24 +1,16 @@
 //! Cutting: a stream becomes pictures of the crop.
 
+use super::clip::Clip;
 use super::picture;
 use super::timeline::Timeline;
-use crate::board::Board;
-use crate::camera::{Capture, Pacing, Reader, Source};
-use crate::config::{Codec, region};
+use crate::camera::Source;
+use crate::config::Codec;
 use crate::exit::UsageError;
 use crate::watch::crop::CropBuffer;
-use crate::watch::frame::Frame;
-use anyhow::{Context, Result, bail};
-use embassy_time::Instant;
-use gstreamer::ClockTime;
+use anyhow::{Context, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-/// How long a source may take to its next frame.
-const FRAME_LIMIT: Duration = Duration::from_secs(15);
-/// How often a silent source is asked whether it failed.
-const SLICE: ClockTime = ClockTime::from_mseconds(200);
 /// Frame times are rounded to less than this many seconds.
 const ROUNDING: f64 = 1e-6;
 
@@ -45,25 +37,11 @@ impl Cut {
     /// Writes a picture every so many seconds of the stream, into `out`, or with a timeline into
     /// a folder of `out` for each state.
     pub fn run(&self, timeline: Option<&Timeline>) -> Result<Counts> {
-        let source = Source::parse(&self.source);
-        if let Source::File(path) = &source
-            && !path.is_file()
-        {
-            return Err(UsageError(format!("{}: no such file", path.display())).into());
-        }
-        let decoder = Board::named(crate::board::DEFAULT_BOARD).map_err(UsageError)?.decoder;
-        let capture = Capture::build(&source, self.codec, &decoder, Pacing::EveryFrame)?;
-        capture.play().with_context(|| source.redacted())?;
+        let mut clip = Clip::open(&self.source, self.codec)?;
         let mut counts = Counts::new();
         let mut crop = Box::<CropBuffer>::default();
-        let mut reader = Reader::default();
-        // A file's frames count from its start, a live stream's from the first one seen.
-        let mut zero = matches!(source, Source::File(_)).then_some(ClockTime::ZERO);
         let mut next = self.from;
-        while let Some(sample) = next_sample(&capture).with_context(|| source.redacted())? {
-            let pts = sample.buffer().and_then(|buffer| buffer.pts()).unwrap_or_default();
-            let since = pts.saturating_sub(*zero.get_or_insert(pts));
-            let seconds = since.nseconds() as f64 / 1e9;
+        while let Some((seconds, sample)) = clip.next()? {
             if self.to.is_some_and(|to| seconds >= to) {
                 break;
             }
@@ -74,19 +52,11 @@ impl Cut {
                 next += self.every;
             }
             let Some(state) = timeline.map_or(Some(""), |timeline| timeline.state(seconds)) else { continue };
-            reader.read(&sample, Instant::now(), |frame| self.fill(&mut crop, frame))??;
+            clip.cut(&sample, self.crop, &mut crop)?;
             self.write(&crop, state, seconds)?;
             *counts.entry(state.to_string()).or_default() += 1;
         }
         Ok(counts)
-    }
-
-    fn fill(&self, crop: &mut CropBuffer, frame: &Frame) -> Result<()> {
-        let size = [frame.width as u32, frame.height as u32];
-        let region = region(self.crop, Some(size)).map_err(|why| UsageError(format!("--crop {why}")))?;
-        let rect = region.pixels(frame.width, frame.height).context("the frames are smaller than 2 x 2")?;
-        crop.copy_from(frame, rect);
-        Ok(())
     }
 
     fn write(&self, crop: &CropBuffer, state: &str, seconds: f64) -> Result<()> {
@@ -98,26 +68,6 @@ impl Cut {
         };
         let path = folder.join(format!("{name}_{seconds:08.2}.jpg"));
         picture::write(crop, &path).with_context(|| path.display().to_string())
-    }
-}
-
-/// The next sample; `None` at the end of the stream.
-fn next_sample(capture: &Capture) -> Result<Option<gstreamer::Sample>> {
-    let start = std::time::Instant::now();
-    loop {
-        if let Some(sample) = capture.frames.try_pull_sample(SLICE) {
-            return Ok(Some(sample));
-        }
-        // An error also ends the stream: it is asked for first.
-        if let Some(error) = capture.error() {
-            bail!(error);
-        }
-        if capture.frames.is_eos() {
-            return Ok(None);
-        }
-        if start.elapsed() > FRAME_LIMIT {
-            bail!("no frame for {} s", FRAME_LIMIT.as_secs());
-        }
     }
 }
 

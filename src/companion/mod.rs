@@ -1,7 +1,9 @@
 //! `ajar`: the companion. Everything that needs more than a small board, or a person.
 //!
 //! ```text
+//! clip        the frames of a source, with their times
 //! cut         a stream becomes pictures of the crop
+//! tune        a clip goes through motion and gate; tune_page shows what they found
 //! timeline    what state the thing was in, and when
 //! dataset     folders of pictures, one a state
 //! picture     a picture becomes the engine's input, as on the device
@@ -30,6 +32,7 @@ mod bundles;
 mod cache;
 mod calibrate;
 mod champion;
+mod clip;
 pub mod commands;
 mod cut;
 pub mod dataset;
@@ -55,6 +58,8 @@ mod suggest;
 mod suspects;
 pub mod timeline;
 mod train;
+mod tune;
+mod tune_page;
 mod verdict;
 
 use crate::bundle::hex;

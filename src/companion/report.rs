@@ -298,7 +298,7 @@ fn percent(share: f64) -> String {
     format!("{:.0} %", share * 100.0)
 }
 
-const STYLE: &str = "
+pub const STYLE: &str = "
 :root { color-scheme: light dark; --fg: #1d2733; --bg: #fff; --line: #c6ced6; --hint: #5b6875; --good: #1a7f4b;
   --bad: #b3362b; --mark: #2563a8; }
 @media (prefers-color-scheme: dark) { :root { --fg: #e6ebf0; --bg: #14191f; --line: #3d4853; --hint: #9aa7b4;

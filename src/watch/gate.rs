@@ -4,6 +4,7 @@
 //! the interval all open it; a gate that heard motion only would never look
 //! again once the door has stopped.
 
+use super::motion::MotionSettings;
 use embassy_time::{Duration, Instant};
 
 /// Motion opens the gate at most this often.
@@ -43,8 +44,8 @@ impl Reason {
 /// When to look, from the watch's configuration.
 #[derive(Clone, Copy, Debug)]
 pub struct GateSettings {
-    /// Look when something moves in the crop.
-    pub motion: bool,
+    /// Look when something moves in the crop, which is told by these; `None` not to.
+    pub motion: Option<MotionSettings>,
     /// Look at least this often.
     pub interval: Duration,
 }
@@ -88,7 +89,7 @@ impl Gate {
     /// Whether to look at the crop that just arrived. `moving`: motion was found in it;
     /// `pending`: the decision waits for more attempts.
     pub fn ask(&mut self, now: Instant, moving: bool, pending: bool) -> Option<Reason> {
-        if moving && self.settings.motion {
+        if moving && self.settings.motion.is_some() {
             self.last_motion = self.last_motion.max(Some(now));
         }
         if !pending {
@@ -129,7 +130,8 @@ impl Gate {
 mod tests {
     use super::*;
 
-    const MOTION_ONLY: GateSettings = GateSettings { motion: true, interval: Duration::from_secs(3600) };
+    const MOTION_ONLY: GateSettings =
+        GateSettings { motion: Some(MotionSettings::DEFAULT), interval: Duration::from_secs(3600) };
 
     fn at(ms: u64) -> Instant {
         Instant::from_millis(100_000 + ms)
@@ -149,7 +151,7 @@ mod tests {
 
     #[test]
     fn first_crop_opens_it_and_the_interval_after() {
-        let settings = GateSettings { motion: false, interval: Duration::from_secs(2) };
+        let settings = GateSettings { motion: None, interval: Duration::from_secs(2) };
         let seen = looks(settings, 5000, |_| true, |_| false);
         assert_eq!(seen, [(0, Reason::Start), (2000, Reason::Interval), (4000, Reason::Interval)]);
     }

@@ -24,7 +24,7 @@ use crop::CropBuffer;
 use decision::{Change, Classification, Decision, DecisionSettings, States, Vote};
 use embassy_time::{Duration, Instant};
 use gate::{Gate, GateSettings, Reason};
-use motion::Motion;
+use motion::{Motion, Movement};
 
 /// What a watch needs of its camera.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,15 +46,16 @@ pub struct Watch {
 
 impl Watch {
     pub fn new(gate: GateSettings, decision: DecisionSettings, now: Instant) -> Watch {
-        let motion = Motion::default();
+        // Without motion in the gate a jump is still worth knowing.
+        let motion = Motion::new(gate.motion.unwrap_or_default());
         Watch { motion, gate: Gate::new(gate), decision: Decision::new(decision, now) }
     }
 
     /// Takes in a crop that just arrived. `Some` asks the caller to classify it.
     pub fn see(&mut self, now: Instant, crop: &CropBuffer) -> Option<Reason> {
         self.decision.frame(crop.arrival());
-        let moving = self.motion.update(now, crop);
-        self.gate.ask(now, moving, self.decision.pending())
+        let movement = self.motion.update(now, crop);
+        self.gate.ask(now, movement != Movement::Still, self.decision.pending())
     }
 
     /// Takes in what the model said of the crop it asked for.
@@ -64,8 +65,8 @@ impl Watch {
 
     pub fn wants(&self, now: Instant) -> Wants {
         let GateSettings { motion, interval } = self.gate.settings();
-        let busy = self.decision.pending() || motion && self.gate.astir(now);
-        Wants { now: busy, motion, interval, next_look: self.gate.next_look() }
+        let busy = self.decision.pending() || motion.is_some() && self.gate.astir(now);
+        Wants { now: busy, motion: motion.is_some(), interval, next_look: self.gate.next_look() }
     }
 
     /// Goes on with another model, and looks at the next crop.

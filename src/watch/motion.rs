@@ -1,110 +1,339 @@
 //! Motion in the crop: a running background on decimated luma, in fixed memory.
+//!
+//! The crop's luma is averaged into cells. What the light does to all of them together is taken out; a cell that still
+//! differs from its background by more than the threshold, and by more than its own noise explains, has changed if
+//! cells beside it have too. Enough changed cells are motion; a change of nearly all of them, or of the light at one
+//! blow, is a jump.
 
-use super::crop::CropBuffer;
+use super::crop::{CropBuffer, MAX_CROP_SIDE};
 use embassy_time::{Duration, Instant};
 
 /// Cells on the longer side of the grid the crop's luma is averaged into.
 pub const MOTION_GRID: usize = 48;
-/// Code values a cell must differ from its background to count as changed.
-pub const MOTION_THRESHOLD: i32 = 20;
-/// Changed cells, in thousandths of the grid, that are motion.
-pub const MOTION_AREA_PER_MILLE: usize = 4;
-/// Changed cells, in thousandths, that are a change of light or scene: the background starts
-/// anew.
-pub const LIGHTNING_PER_MILLE: usize = 800;
-/// The background takes in one sixteenth of the difference at most this often, so its memory
-/// (about 3 s) does not depend on the frame rate.
+/// [`MotionSettings::frame_alpha`] is per this time, so that the background's memory does not depend on the frame rate.
 pub const BACKGROUND_PERIOD: Duration = Duration::from_millis(200);
 
 const CELLS: usize = MOTION_GRID * MOTION_GRID;
-/// Background and cells keep this many bits below one code value.
+/// Cells keep this many bits below one code value.
 const FRACTION_BITS: u32 = 6;
+const HALF: i64 = 1 << (FRACTION_BITS - 1);
+const BRIGHTEST: f32 = (255 << FRACTION_BITS) as f32;
+/// Times its mean noise that a cell must differ.
+const NOISE_FACTOR: i32 = 4;
+/// Frames that the noise is a mean over.
+const NOISE_FRAMES: i32 = 16;
+/// Changed cells around a changed cell that make it more than a speck.
+const NEIGHBOURS: usize = 2;
+/// Light explains what happened if less than this part of the grid, a quarter, is left changed.
+const UNEXPLAINED_PART: usize = 4;
+/// Spread of the background's cells from which a change of contrast can be told from one of brightness: 8 code values.
+const SPREAD: f32 = (8 << FRACTION_BITS) as f32;
+/// Periods that the background may catch up with after a pause.
+const MAX_PERIODS: u64 = 100;
+
+/// When a difference is motion. The names are Frigate's where they mean the same.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MotionSettings {
+    /// Code values of luma that a cell must differ from its background by.
+    pub threshold: u8,
+    /// Share of the crop that must have changed.
+    pub area: f32,
+    /// Share of the crop whose change is one of light or scene: the background starts anew.
+    pub lightning_threshold: f32,
+    /// Share of a frame that the background takes in, at five frames a second.
+    pub frame_alpha: f32,
+}
+
+impl MotionSettings {
+    pub const DEFAULT: MotionSettings =
+        MotionSettings { threshold: 20, area: 0.004, lightning_threshold: 0.8, frame_alpha: 0.0625 };
+}
+
+impl Default for MotionSettings {
+    fn default() -> Self {
+        MotionSettings::DEFAULT
+    }
+}
+
+/// What a crop shows beside its background.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Movement {
+    Still,
+    /// Something moves in it.
+    Motion,
+    /// All of it changed at once: a lamp, a flash, the switch to infrared, another scene.
+    Jump,
+}
+
+/// One cell of the grid. Everything is in code values with [`FRACTION_BITS`].
+#[derive(Clone, Copy, Debug)]
+struct Cell {
+    /// Mean luma in the last frame.
+    luma: u16,
+    /// Its mean over the last seconds, in the light of the last frame.
+    background: u16,
+    /// What it differed by from its background in its own light.
+    difference: i16,
+    /// Mean size of those differences.
+    noise: u16,
+    /// The difference was larger than threshold and noise.
+    changed: bool,
+}
+
+impl Cell {
+    const START: Cell = Cell { luma: 0, background: 0, difference: 0, noise: 0, changed: false };
+}
+
+/// A cell as the last frame left it, for people to look at; in code values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shown {
+    pub luma: u8,
+    /// In the frame's light.
+    pub background: u8,
+    pub change: Change,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    None,
+    /// It differs, but hardly any cell around it does.
+    Speck,
+    Changed,
+}
 
 /// The background of one crop.
 pub struct Motion {
+    settings: MotionSettings,
     columns: usize,
     rows: usize,
-    /// Mean luma of each cell over the last seconds.
-    background: [u16; CELLS],
-    cells: [u16; CELLS],
+    cells: [Cell; CELLS],
+    /// Mean noise of all cells.
+    noise: u16,
     learned: Instant,
+    /// Times that the background has learned since it started.
+    age: u16,
+}
+
+/// The light of a frame against that of the one before.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Light {
+    /// Code values that most cells are brighter by.
+    step: i32,
+    /// A cell should be `offset + gain * background`.
+    offset: f32,
+    gain: f32,
+}
+
+impl Light {
+    const SAME: Light = Light { step: 0, offset: 0.0, gain: 1.0 };
+
+    fn on(self, background: u16) -> u16 {
+        (self.offset + self.gain * f32::from(background) + 0.5).clamp(0.0, BRIGHTEST) as u16
+    }
 }
 
 impl Default for Motion {
     fn default() -> Self {
-        Motion { columns: 0, rows: 0, background: [0; CELLS], cells: [0; CELLS], learned: Instant::MIN }
+        Motion::new(MotionSettings::DEFAULT)
     }
 }
 
 impl Motion {
-    /// Compares the crop with the background, then lets the background follow. The first crop
-    /// and a crop of another size only start the background: no motion.
-    pub fn update(&mut self, now: Instant, crop: &CropBuffer) -> bool {
-        let (columns, rows) = grid(crop.width(), crop.height());
-        self.average(crop, columns, rows);
-        let count = columns * rows;
-        if (columns, rows) != (self.columns, self.rows) {
-            (self.columns, self.rows) = (columns, rows);
-            self.restart(now, count);
-            return false;
+    pub fn new(settings: MotionSettings) -> Motion {
+        Motion {
+            settings,
+            columns: 0,
+            rows: 0,
+            cells: [Cell::START; CELLS],
+            noise: 0,
+            learned: Instant::MIN,
+            age: 0,
         }
-        let changed = self.changed_cells(count);
-        if changed * 1000 >= count * LIGHTNING_PER_MILLE {
-            self.restart(now, count);
-            return true;
-        }
-        if now.saturating_duration_since(self.learned) >= BACKGROUND_PERIOD {
-            self.learned = now;
-            for (background, &cell) in self.background[..count].iter_mut().zip(&self.cells) {
-                let step = (i32::from(cell) - i32::from(*background)) / 16;
-                *background = (i32::from(*background) + step) as u16;
-            }
-        }
-        changed * 1000 >= (count * MOTION_AREA_PER_MILLE).max(2000)
     }
 
-    fn restart(&mut self, now: Instant, count: usize) {
-        self.background[..count].copy_from_slice(&self.cells[..count]);
+    /// Compares the crop with the background, then lets the background follow. The first crop
+    /// and a crop of another size only start the background.
+    pub fn update(&mut self, now: Instant, crop: &CropBuffer) -> Movement {
+        let (columns, rows) = grid(crop.width(), crop.height());
+        self.average(crop, columns, rows);
+        if (columns, rows) != (self.columns, self.rows) {
+            (self.columns, self.rows) = (columns, rows);
+            let fresh = |cell: &mut Cell| *cell = Cell { luma: cell.luma, ..Cell::START };
+            self.cells.iter_mut().for_each(fresh);
+            self.noise = 0;
+            self.restart(now);
+            return Movement::Still;
+        }
+        let count = columns * rows;
+        let mut light = self.light();
+        let mut changed = self.compare(light);
+        if changed * UNEXPLAINED_PART >= count {
+            // Whatever that is, it is not the light alone.
+            light = Light::SAME;
+            changed = self.compare(light);
+            if changed as f32 >= self.settings.lightning_threshold * count as f32 {
+                self.restart(now);
+                return Movement::Jump;
+            }
+        }
+        // A background of one frame knows no noise yet.
+        let young = self.age == 0;
+        self.learn(now, light);
+        if light.step.abs() > i32::from(self.settings.threshold) {
+            Movement::Jump
+        } else if changed >= self.limit() && !young {
+            Movement::Motion
+        } else {
+            Movement::Still
+        }
+    }
+
+    /// Changed cells that are motion.
+    pub fn limit(&self) -> usize {
+        ((self.settings.area * (self.columns * self.rows) as f32) as usize).max(2)
+    }
+
+    /// Columns and rows of the grid; 0 before the first crop.
+    pub fn grid(&self) -> (usize, usize) {
+        (self.columns, self.rows)
+    }
+
+    /// Changed cells in the last frame, specks left out.
+    pub fn changed(&self) -> usize {
+        (0..self.columns * self.rows).filter(|&i| self.counts(i)).count()
+    }
+
+    /// The cells of the last frame, row by row.
+    pub fn shown(&self) -> impl Iterator<Item = Shown> {
+        self.cells[..self.columns * self.rows].iter().enumerate().map(|(i, cell)| {
+            let background = i32::from(cell.luma) - i32::from(cell.difference);
+            let code = |value: i32| (value >> FRACTION_BITS) as u8;
+            let change = match cell.changed {
+                true if self.counts(i) => Change::Changed,
+                true => Change::Speck,
+                false => Change::None,
+            };
+            Shown { luma: code(cell.luma.into()), background: code(background), change }
+        })
+    }
+
+    fn restart(&mut self, now: Instant) {
+        self.cells.iter_mut().for_each(|cell| cell.background = cell.luma);
         self.learned = now;
+        self.age = 0;
     }
 
     fn average(&mut self, crop: &CropBuffer, columns: usize, rows: usize) {
-        let luma = crop.luma();
-        for row in 0..rows {
-            let (top, bottom) = (row * crop.height() / rows, (row + 1) * crop.height() / rows);
-            for column in 0..columns {
-                let left = column * crop.width() / columns;
-                let right = (column + 1) * crop.width() / columns;
-                let sum: u32 = (top..bottom)
-                    .flat_map(|y| luma.row(y, left, right - left))
-                    .map(|&sample| u32::from(sample))
-                    .sum();
-                let area = ((bottom - top) * (right - left)) as u32;
-                self.cells[row * columns + column] = ((sum << FRACTION_BITS) / area) as u16;
+        let (luma, width, height) = (crop.luma(), crop.width(), crop.height());
+        // Divisions are dear: none but the mean's own for each cell.
+        let mut edges = [0; MOTION_GRID + 1];
+        edges[..=columns].iter_mut().enumerate().for_each(|(column, edge)| *edge = column * width / columns);
+        for (row, cells) in self.cells.chunks_exact_mut(columns).take(rows).enumerate() {
+            let (top, bottom) = (row * height / rows, (row + 1) * height / rows);
+            // Down the columns of pixels first: that is what vector instructions are for.
+            let mut sums = [0u16; MAX_CROP_SIDE];
+            for y in top..bottom {
+                let samples = luma.row(y, 0, width);
+                sums.iter_mut().zip(samples).for_each(|(sum, &sample)| *sum += u16::from(sample));
+            }
+            for (cell, edge) in cells.iter_mut().zip(edges.windows(2)) {
+                let sum: u32 = sums[edge[0]..edge[1]].iter().map(|&sum| u32::from(sum)).sum();
+                let area = ((bottom - top) * (edge[1] - edge[0])) as u32;
+                cell.luma = ((sum << FRACTION_BITS) / area) as u16;
             }
         }
     }
 
-    /// Cells that differ from the background by more than the threshold once the median
-    /// difference, a change of light over the whole crop, is taken out.
-    fn changed_cells(&self, count: usize) -> usize {
-        let differences = || {
-            let pairs = self.cells[..count].iter().zip(&self.background);
-            pairs.map(|(&cell, &background)| (i32::from(cell) - i32::from(background)) >> FRACTION_BITS)
-        };
+    /// What the light has done to most cells: their median difference, then a straight line through those near it.
+    fn light(&self) -> Light {
+        let count = self.columns * self.rows;
+        let pairs =
+            || self.cells[..count].iter().map(|cell| (i64::from(cell.luma), i64::from(cell.background)));
+        let code = |cell: i64, background: i64| ((cell - background + HALF) >> FRACTION_BITS) as i32;
         let mut histogram = [0u16; 512];
-        for difference in differences() {
-            histogram[(difference + 256) as usize] += 1;
-        }
+        pairs().for_each(|(cell, background)| histogram[(code(cell, background) + 256) as usize] += 1);
         let mut below = 0;
         let median = histogram.iter().position(|&n| {
             below += usize::from(n);
             below * 2 >= count
         });
-        let light = median.map_or(0, |bin| bin as i32 - 256);
-        // A whole crop that jumps is a new scene, not a drift of light.
-        let light = if light.abs() > 2 * MOTION_THRESHOLD { 0 } else { light };
-        differences().filter(|difference| (difference - light).abs() > MOTION_THRESHOLD).count()
+        let step = median.map_or(0, |bin| bin as i32 - 256);
+        if step == 0 {
+            // Less than a code value is left to the learning.
+            return Light::SAME;
+        }
+        let near = 2 * i32::from(self.settings.threshold);
+        let (mut n, mut cells, mut backgrounds, mut products, mut squares) = (0, 0, 0, 0, 0);
+        for (cell, background) in pairs().filter(|&(cell, b)| (code(cell, b) - step).abs() <= near) {
+            n += 1;
+            cells += cell;
+            backgrounds += background;
+            products += cell * background;
+            squares += background * background;
+        }
+        // In a plain crop any gain would do; the spread makes it 1.
+        let plain = (n * n) as f32 * SPREAD * SPREAD;
+        let gain = ((n * products - cells * backgrounds) as f32 + plain)
+            / ((n * squares - backgrounds * backgrounds) as f32 + plain);
+        let offset = (cells as f32 - gain * backgrounds as f32) / n as f32;
+        Light { step, offset, gain }
+    }
+
+    /// Takes the differences to the background in this light; gives how many cells have changed.
+    fn compare(&mut self, light: Light) -> usize {
+        let count = self.columns * self.rows;
+        let threshold = i32::from(self.settings.threshold) << FRACTION_BITS;
+        for cell in &mut self.cells[..count] {
+            let difference = i32::from(cell.luma) - i32::from(light.on(cell.background));
+            let noise = NOISE_FACTOR * i32::from(cell.noise.max(self.noise));
+            cell.difference = difference as i16;
+            cell.changed = difference.abs() > threshold.max(noise);
+        }
+        self.changed()
+    }
+
+    /// Whether a cell has changed, and is no speck.
+    fn counts(&self, i: usize) -> bool {
+        if !self.cells[i].changed {
+            return false;
+        }
+        let (column, row) = (i % self.columns, i / self.columns);
+        let around = |at: usize, end: usize| at.saturating_sub(1)..(at + 2).min(end);
+        let cells = around(row, self.rows).flat_map(|y| around(column, self.columns).map(move |x| (x, y)));
+        // The cell itself is among them.
+        cells.filter(|(x, y)| self.cells[y * self.columns + x].changed).count() > NEIGHBOURS
+    }
+
+    fn learn(&mut self, now: Instant, light: Light) {
+        let count = self.columns * self.rows;
+        if light != Light::SAME {
+            self.cells[..count].iter_mut().for_each(|cell| cell.background = light.on(cell.background));
+        }
+        let periods = now.saturating_duration_since(self.learned).as_ticks() / BACKGROUND_PERIOD.as_ticks();
+        if periods == 0 {
+            return;
+        }
+        self.learned = now;
+        let kept =
+            (0..periods.min(MAX_PERIODS)).fold(1.0, |kept, _| kept * (1.0 - self.settings.frame_alpha));
+        // A young background is the mean of what it has seen.
+        let share = (1.0 - kept).max(1.0 / (f32::from(self.age) + 2.0));
+        let share = (share * 256.0) as i32;
+        let noise_share = (256 / (1 + i32::from(self.age))).max(256 / NOISE_FRAMES);
+        let threshold = i32::from(self.settings.threshold) << FRACTION_BITS;
+        let mut sum = 0;
+        for cell in &mut self.cells[..count] {
+            let towards = |from: u16, to: i32, share| {
+                (i32::from(from) + (((to - i32::from(from)) * share) >> 8)) as u16
+            };
+            cell.background = towards(cell.background, i32::from(cell.luma), share);
+            // What passes through is not noise, however large.
+            let size = i32::from(cell.difference).abs().min(threshold);
+            cell.noise = towards(cell.noise, size, noise_share);
+            sum += u32::from(cell.noise);
+        }
+        self.noise = (sum / count as u32) as u16;
+        self.age = self.age.saturating_add(1);
     }
 }
 
@@ -134,7 +363,7 @@ mod tests {
             Scene { motion: Default::default(), crop: Default::default(), now: Instant::from_secs(1) }
         }
 
-        fn show(&mut self, pixel: impl Fn(usize, usize) -> u8) -> bool {
+        fn show(&mut self, pixel: impl Fn(usize, usize) -> u8) -> Movement {
             let y: Vec<u8> = (0..W * H).map(|i| pixel(i % W, i / W)).collect();
             let c = vec![128; W * H / 4];
             let plane = Plane { bytes: &c, stride: W / 2 };
@@ -168,7 +397,7 @@ mod tests {
                 n = (n ^ (n >> 15)).wrapping_mul(0x2C1B3C6D);
                 texture(x, y).saturating_add((n >> 28) as u8)
             };
-            assert!(!scene.show(noisy));
+            assert_eq!(scene.show(noisy), Movement::Still);
         }
     }
 
@@ -176,13 +405,13 @@ mod tests {
     fn a_small_object_is_motion_and_then_becomes_background() {
         let mut scene = Scene::new();
         for _ in 0..5 {
-            assert!(!scene.show(texture));
+            assert_eq!(scene.show(texture), Movement::Still);
         }
         let with_object = |x: usize, y: usize| {
             if (90..110).contains(&x) && (60..90).contains(&y) { 250 } else { texture(x, y) }
         };
-        assert!(scene.show(with_object));
-        let settled = (0..100).position(|_| !scene.show(with_object));
+        assert_eq!(scene.show(with_object), Movement::Motion);
+        let settled = (0..100).position(|_| scene.show(with_object) == Movement::Still);
         assert!(settled.is_some_and(|frames| (3..60).contains(&frames)), "{settled:?}");
     }
 
@@ -190,10 +419,10 @@ mod tests {
     fn slow_light_is_not_motion_and_a_light_switch_is_one_look() {
         let mut scene = Scene::new();
         for step in 0..60u8 {
-            assert!(!scene.show(|x, y| texture(x, y) + step), "at step {step}");
+            assert_eq!(scene.show(|x, y| texture(x, y) + step), Movement::Still, "at step {step}");
         }
-        assert!(scene.show(|x, y| texture(x, y) / 4));
-        assert!(!scene.show(|x, y| texture(x, y) / 4));
+        assert_eq!(scene.show(|x, y| texture(x, y) / 4), Movement::Jump);
+        assert_eq!(scene.show(|x, y| texture(x, y) / 4), Movement::Still);
     }
 
     #[test]

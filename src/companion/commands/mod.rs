@@ -5,6 +5,7 @@ mod export;
 mod judge;
 mod key;
 mod train;
+mod tune;
 
 use super::bundle_files;
 use super::bundles::BundleFile;
@@ -24,6 +25,7 @@ use key::KeyCommand;
 use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 use train::TrainArgs;
+use tune::TuneArgs;
 
 /// Ajar's companion: trains models that tell what state a thing in front of a camera is in,
 /// and brings them to a device as signed bundles.
@@ -41,6 +43,8 @@ enum Command {
     Key(KeyCommand),
     /// Cut pictures of the crop out of a video or a camera
     Cut(CutArgs),
+    /// Try what counts as motion on a video or a camera, and show it
+    Tune(TuneArgs),
     /// Train a model on folders of pictures and sign it as a bundle
     Train(TrainArgs),
     /// Measure a bundle on folders of labelled pictures
@@ -197,6 +201,7 @@ impl Cli {
         match self.command {
             Command::Key(command) => key::run(&command),
             Command::Cut(args) => cut(args),
+            Command::Tune(args) => tune::run(args),
             Command::Train(args) => train::run(&args),
             Command::Evaluate(args) => judge::evaluate(&args),
             Command::Classify(args) => judge::classify(&args),
