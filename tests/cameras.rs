@@ -40,7 +40,7 @@ fn config(scene: &Scene, cameras: &[(&str, String, &str)]) -> PathBuf {
     let [store, keys, control] = ["store", "k", "control.sock"].map(|name| scene.sandbox.path(name));
     let mut text = format!(
         "[device]\nid = \"test\"\nstore = {store:?}\ntrusted_keys = {keys:?}\ncontrol_socket = {control:?}\n\
-         [classification.custom.lamp.state_config]\ninterval = 1\n"
+         [classification.custom.lamp.state_config]\ninterval = 5\n"
     );
     for (name, keys, watch) in cameras {
         text += &format!(
@@ -98,6 +98,30 @@ fn every_kind_of_camera_says_what_it_sees() {
     // A picture at a time: as many as it takes to verify, and no storm of requests.
     let stills = http.stills.load(Ordering::Relaxed);
     assert!((6..=2 * 60).contains(&stills), "{stills} pictures of two cameras");
+    // Once nothing happens, whatever is compressed is hardly decoded. A file that has just begun anew is.
+    for name in cameras.iter().map(|(name, ..)| *name).filter(|name| !["raw", "file"].contains(name)) {
+        let stream = if name == "both" { "both/sub" } else { name };
+        let stills = name.starts_with("http-s") && name != "http-stream";
+        wait_for_skipped(&scene, stream, if stills { 0.0 } else { 1.0 });
+    }
+}
+
+/// Until pictures of a camera were left out, or with 0 until some were decoded.
+fn wait_for_skipped(scene: &Scene, camera: &str, at_least: f64) {
+    let metric = if at_least > 0.0 { "skipped" } else { "decoded" };
+    let line = format!("ajar_pictures_{metric}_total{{camera=\"{camera}\"}} ");
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        let mut curl = scene.sandbox.command("curl");
+        curl.arg("-s").arg("--unix-socket").arg(scene.sandbox.path("control.sock"));
+        let text = scene.sandbox.run(curl.arg("http://d/v1/metrics")).stdout;
+        let value = text.lines().find_map(|text| text.strip_prefix(&line)?.parse::<f64>().ok());
+        if value.is_some_and(|value| value >= at_least.max(1.0)) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{camera}: nothing was {metric}: {text}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
 }
 
 #[test]

@@ -94,7 +94,7 @@ async fn stream(url: &str, codec: Codec, inlet: &AppSrc, sieve: &mut Sieve) -> R
     let mut items = session.demuxed().map_err(explain)?;
     loop {
         match items.next().await {
-            Some(Ok(CodecItem::VideoFrame(picture))) => take(picture, inlet, sieve)?,
+            Some(Ok(CodecItem::VideoFrame(picture))) => take(codec, picture, inlet, sieve)?,
             Some(Ok(_)) => {}
             Some(Err(error)) => return Err(explain(error)),
             // A live source has no end.
@@ -135,9 +135,10 @@ fn codec_named(name: &str) -> Option<Codec> {
     }
 }
 
-fn take(picture: VideoFrame, inlet: &AppSrc, sieve: &mut Sieve) -> Result<(), Ended> {
+fn take(codec: Codec, picture: VideoFrame, inlet: &AppSrc, sieve: &mut Sieve) -> Result<(), Ended> {
     let late = inlet.current_level_bytes() > MAX_WAITING;
-    let kind = match (picture.loss(), picture.is_random_access_point()) {
+    let key = picture.is_random_access_point() || codec == Codec::H265 && is_irap(picture.data());
+    let kind = match (picture.loss(), key) {
         (0, true) if !late => Picture::Key,
         (0, false) if !late => Picture::Delta,
         _ => Picture::Damaged,
@@ -151,6 +152,15 @@ fn take(picture: VideoFrame, inlet: &AppSrc, sieve: &mut Sieve) -> Result<(), En
     }
     // What is wrong with the pipeline stands on its bus.
     inlet.push_buffer(buffer).map(drop).map_err(|_| failed("the decoder stopped"))
+}
+
+/// Whether an H.265 picture in Annex B can be decoded without another (ITU-T H.265, table 7-1: types 16 to 23). The
+/// library takes only two of these for such.
+fn is_irap(picture: &[u8]) -> bool {
+    const FIRST_THAT_IS_NO_SLICE: u8 = 32;
+    let units = picture.windows(5).filter(|bytes| bytes[..4] == [0, 0, 0, 1]);
+    let slice = units.map(|bytes| bytes[4] >> 1 & 0x3f).find(|kind| *kind < FIRST_THAT_IS_NO_SLICE);
+    slice.is_some_and(|kind| (16..24).contains(&kind))
 }
 
 fn failed(why: impl Into<String>) -> Ended {

@@ -103,27 +103,38 @@ pub fn install(pipeline: &gstreamer::Pipeline, appetite: Arc<Appetite>, meter: A
     let installed = AtomicBool::new(false);
     let put = move |element: &gstreamer::Element| {
         let name = element.factory().map(|factory| factory.name());
-        let pad = match name.as_deref() {
-            Some("h264parse" | "h265parse" | "jpegparse") => element.static_pad("src"),
-            Some("jpegdec") => element.static_pad("sink"),
+        let place = match name.as_deref() {
+            Some("h264parse" | "h265parse") => Some(("src", Gaps::Loss)),
+            Some("jpegparse") => Some(("src", Gaps::Normal)),
+            Some("jpegdec") => Some(("sink", Gaps::Normal)),
             _ => None,
         };
-        if let Some(pad) = pad.filter(|_| !installed.swap(true, Ordering::Relaxed)) {
-            attach(Sieve::new(appetite.clone(), meter.clone()), &pad);
+        let pad = place.and_then(|(pad, gaps)| Some((element.static_pad(pad)?, gaps)));
+        if let Some((pad, gaps)) = pad.filter(|_| !installed.swap(true, Ordering::Relaxed)) {
+            attach(Sieve::new(appetite.clone(), meter.clone()), &pad, gaps);
         }
     };
     pipeline.iterate_recurse().into_iter().flatten().for_each(|element| put(&element));
     pipeline.connect_deep_element_added(move |_, _, element| put(element));
 }
 
-fn attach(sieve: Sieve, pad: &gstreamer::Pad) {
+/// What a gap in a stream means.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gaps {
+    /// Packets were lost.
+    Loss,
+    /// Nothing: between two JPEG pictures there may be anything.
+    Normal,
+}
+
+fn attach(sieve: Sieve, pad: &gstreamer::Pad, gaps: Gaps) {
     let sieve = Mutex::new(sieve);
     pad.add_probe(PadProbeType::BUFFER, move |_, info| {
         let Some(PadProbeData::Buffer(buffer)) = &info.data else { return PadProbeReturn::Ok };
         let mut sieve = sieve.lock().unwrap_or_else(PoisonError::into_inner);
         let flags = buffer.flags();
-        // Packets were lost before it. So it is with the first picture, too, which misses nothing.
-        let gap = flags.contains(BufferFlags::DISCONT) && sieve.since.is_some();
+        // Before the first picture there is one, too.
+        let gap = gaps == Gaps::Loss && flags.contains(BufferFlags::DISCONT) && sieve.since.is_some();
         let picture = match flags.contains(BufferFlags::DELTA_UNIT) {
             true if gap => Picture::Damaged,
             true => Picture::Delta,
