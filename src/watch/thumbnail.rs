@@ -14,7 +14,7 @@ const ROWS_OF_A_CELL: usize = 4;
 const MAX_WIDTH: usize = 8192;
 
 /// Mean luma of each cell, row by row; 0 is black and 255 white, whatever the frame's range.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Thumbnail {
     pub cells: [u8; CELLS],
     /// Mean distance of the frame's chroma from grey: 0 in a picture without colour.
@@ -28,6 +28,13 @@ impl Default for Thumbnail {
 }
 
 impl Thumbnail {
+    /// What a bundle keeps of one: its cells. Those that are missing are black.
+    pub fn of(cells: &[u8]) -> Thumbnail {
+        let mut thumbnail = Thumbnail::default();
+        thumbnail.cells.iter_mut().zip(cells).for_each(|(to, &from)| *to = from);
+        thumbnail
+    }
+
     /// Replaces what was there. In a frame of less than a pixel for each cell, pixels count for several.
     pub fn take(&mut self, frame: &Frame) {
         let (width, height) = (frame.width.min(MAX_WIDTH), frame.height);
