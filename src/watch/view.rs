@@ -15,6 +15,8 @@ pub mod frozen;
 pub mod geometry;
 pub mod light;
 pub mod place;
+#[cfg(test)]
+pub mod scene;
 
 use super::crop::{CropBuffer, Region};
 use super::decision::Unknown;
@@ -118,5 +120,138 @@ impl View {
             }
         }
         elsewhere.then_some(Unknown::Moved)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::scene::{HEIGHT, Picture, WIDTH, noise, street};
+    use super::*;
+    use crate::watch::Watch;
+    use crate::watch::decision::{Classification, DecisionSettings, NO_DWELL, Probabilities, Verdict};
+    use crate::watch::gate::GateSettings;
+    use embassy_time::Instant;
+
+    /// A watch that is shown ten frames a second, and a model that always sees the same state.
+    struct Scene {
+        watch: Box<Watch>,
+        ms: u64,
+        changes: Vec<(u64, &'static str)>,
+    }
+
+    fn crop() -> Region {
+        Region::new([0.4, 0.4, 0.6, 0.7]).unwrap()
+    }
+
+    impl Scene {
+        fn new(frozen_after: Duration) -> Scene {
+            let view = ViewSettings { crop: crop(), aspect: None, frozen_after };
+            let gate = GateSettings { motion: true, interval: Duration::from_secs(1) };
+            let decision = DecisionSettings {
+                threshold: 0.8,
+                max_distance: 1.0,
+                verification: 3,
+                dwell: NO_DWELL,
+                stale_after: Duration::from_secs(15),
+            };
+            let start = Instant::from_millis(1_000_000);
+            Scene { watch: Box::new(Watch::new(gate, view, decision, start)), ms: 0, changes: Vec::new() }
+        }
+
+        fn show(&mut self, picture: Picture) {
+            let now = Instant::from_millis(1_000_000 + self.ms);
+            let Picture { crop, thumbnail } = picture;
+            let mut change = None;
+            if self.watch.see(now, &crop, &thumbnail).is_some() {
+                let probabilities = Probabilities::from_slice(&[0.9, 0.1]).unwrap();
+                change = self.watch.conclude(now, &Classification { probabilities, distance: None }).1;
+            }
+            let change = change.or_else(|| self.watch.pass(now));
+            let name = |to: Verdict| to.unknown().map_or("state", Unknown::name);
+            self.changes.extend(change.map(|change| (self.ms, name(change.to))));
+            self.ms += 100;
+        }
+
+        /// The street for a time, as the camera's noise makes it, seen through `optics`.
+        fn street(&mut self, seconds: u64, optics: impl Fn(f32) -> f32) {
+            for _ in 0..seconds * 10 {
+                let ms = self.ms;
+                self.show(Picture::new(ms, (WIDTH, HEIGHT), crop(), |column, row| {
+                    let (x, y) = (column as f32 / WIDTH as f32, row as f32 / WIDTH as f32);
+                    optics(street(x, y)) as u8 + noise(row * WIDTH + column, ms as u32, 2)
+                }));
+            }
+        }
+    }
+
+    #[test]
+    fn a_frozen_picture_is_unknown_until_it_lives_again_and_is_verified() {
+        let mut scene = Scene::new(Duration::from_secs(30));
+        scene.street(5, |luma| luma);
+        for _ in 0..400 {
+            let ms = scene.ms;
+            scene.show(Picture::street(ms, crop(), (0.0, 0.0), 0.0, 1.0));
+        }
+        let frozen_at = 5_000 + 30_000;
+        assert_eq!(scene.changes, [(1_000, "state"), (frozen_at, "frozen")]);
+        let now = Instant::from_millis(1_000_000 + scene.ms);
+        assert!(!scene.watch.wants(now).now, "more frames of a frozen picture would be in vain");
+        scene.street(5, |luma| luma);
+        assert_eq!(scene.changes.last(), Some(&(46_000, "state")), "three looks after it lives");
+    }
+
+    #[test]
+    fn a_flash_and_infra_red_count_only_once_the_camera_has_settled() {
+        let mut scene = Scene::new(Duration::MIN);
+        scene.street(1, |luma| luma);
+        // Two looks say so, then it flashes: they do not count.
+        assert_eq!(scene.changes, []);
+        scene.street(1, |luma| (luma + 60.0).min(240.0));
+        scene.street(10, |luma| luma);
+        assert_eq!(scene.changes, [(2_000 + 2_000 + 1_000, "state")]);
+    }
+
+    #[test]
+    fn black_and_blank_pictures_are_verified_like_a_state() {
+        let mut scene = Scene::new(Duration::MIN);
+        scene.street(3, |luma| luma);
+        scene.street(5, |_| 4.0);
+        scene.street(5, |_| 250.0);
+        scene.street(5, |luma| luma);
+        let reasons: Vec<&str> = scene.changes.iter().map(|change| change.1).collect();
+        assert_eq!(reasons, ["state", "dark", "covered", "state"]);
+    }
+
+    #[test]
+    fn a_moved_camera_is_unknown_until_it_is_back() {
+        let mut scene = Scene::new(Duration::MIN);
+        scene.watch.refer_to(&Picture::street(0, crop(), (0.0, 0.0), 0.0, 1.0).thumbnail);
+        let mut turn = |x: f32| {
+            for _ in 0..50 {
+                let ms = scene.ms;
+                scene.show(Picture::street(ms, crop(), (x, 0.0), 0.0, 1.0));
+            }
+            scene.changes.last().map(|change| change.1)
+        };
+        assert_eq!([0.0, 0.1, 0.0, 0.01].map(&mut turn), ["state", "moved", "state", "state"].map(Some));
+    }
+
+    #[test]
+    fn another_shape_is_unknown_and_another_size_is_not() {
+        let mut scene = Scene::new(Duration::MIN);
+        let mut show = |(width, height): (usize, usize)| {
+            for _ in 0..40 {
+                let ms = scene.ms;
+                scene.show(Picture::new(ms, (width, height), crop(), |column, row| {
+                    street(column as f32 / width as f32, row as f32 / width as f32) as u8
+                }));
+            }
+            scene.changes.last().map(|change| (change.0, change.1))
+        };
+        assert_eq!(show((320, 180)), Some((1_000, "state")));
+        assert_eq!(show((640, 360)), Some((1_000, "state")));
+        // The second frame says that it is no accident.
+        assert_eq!(show((320, 240)), Some((8_100, "geometry")));
+        assert!(show((640, 360)).is_some_and(|(ms, name)| name == "state" && ms >= 13_000));
     }
 }

@@ -63,3 +63,61 @@ fn end(histogram: &[u32; 256], few: u32, mut codes: impl Iterator<Item = u8>) ->
     });
     passed.unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::crop::Region;
+    use super::super::scene::{HEIGHT, Picture, WIDTH, noise, street};
+    use super::*;
+
+    /// What is found where the crop and the rest of the frame have these lumas.
+    fn found(inside: impl Fn(usize) -> u8, outside: impl Fn(usize) -> u8) -> Option<&'static str> {
+        let crop = Region::new([0.25, 0.25, 0.75, 0.75]).unwrap();
+        let quarter = |at: usize, size: usize| (size / 4..size * 3 / 4).contains(&at);
+        let picture = Picture::new(0, (WIDTH, HEIGHT), crop, |x, y| {
+            let pixel = y * WIDTH + x;
+            if quarter(x, WIDTH) && quarter(y, HEIGHT) { inside(pixel) } else { outside(pixel) }
+        });
+        let mut edges = Edges::default();
+        edges.take(&picture.thumbnail);
+        cover(&picture.crop, &picture.thumbnail, &edges, None).map(Unknown::name)
+    }
+
+    fn scenery(pixel: usize) -> u8 {
+        street((pixel % WIDTH) as f32 / WIDTH as f32, (pixel / WIDTH) as f32 / WIDTH as f32) as u8
+    }
+
+    #[test]
+    fn only_a_whole_frame_without_anything_is_dark_or_covered() {
+        let black = |pixel| noise(pixel, 1, 8);
+        let white = |pixel| 240 + noise(pixel, 1, 8);
+        assert_eq!(found(black, black), Some("dark"));
+        assert_eq!(found(white, white), Some("covered"));
+        assert_eq!(found(|_| 128, |_| 128), Some("covered"));
+        assert_eq!(found(scenery, scenery), None);
+        // A lamp that is off, a closed white door.
+        assert_eq!(found(black, scenery), None);
+        assert_eq!(found(white, scenery), None);
+        // A lamp that is on in a black room.
+        assert_eq!(found(|pixel| if pixel % WIDTH < 100 { 200 } else { 0 }, black), None);
+    }
+
+    #[test]
+    fn blurred_is_covered_where_the_reference_is_sharp() {
+        let soft =
+            |x: usize, y: usize| (128.0 + 100.0 * ((x as f32 / 40.0).sin() * (y as f32 / 30.0).cos())) as u8;
+        let edges = |luma: &dyn Fn(usize, usize) -> u8| {
+            let picture = Picture::new(0, (WIDTH, HEIGHT), Region::FULL, luma);
+            let mut edges = Edges::default();
+            edges.take(&picture.thumbnail);
+            (picture, edges)
+        };
+        let (_, sharp) = edges(&|x, y| scenery(y * WIDTH + x));
+        let (picture, blurred) = edges(&soft);
+        let found =
+            |reference| cover(&picture.crop, &picture.thumbnail, &blurred, reference).map(Unknown::name);
+        assert_eq!(found(Some(&sharp)), Some("covered"));
+        assert_eq!(found(Some(&blurred)), None);
+        assert_eq!(found(None), None);
+    }
+}

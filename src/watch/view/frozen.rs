@@ -33,3 +33,36 @@ impl Frozen {
         self.frames >= MIN_FRAMES && crop.arrival().saturating_duration_since(self.since) >= limit
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::crop::Region;
+    use super::super::scene::{Picture, noise};
+    use super::*;
+
+    /// Shows a picture every `pause` for two minutes; the second at which it is frozen.
+    fn run(pause: u64, limit: u64, luma: impl Fn(u64, usize) -> u8) -> Option<u64> {
+        let mut frozen = Frozen::default();
+        (0..120_000).step_by(pause as usize * 1000).find_map(|ms| {
+            let pixel = |x: usize, y: usize| luma(ms, y * 64 + x);
+            let picture = Picture::new(ms, (64, 36), Region::FULL, pixel);
+            frozen.see(&picture.crop, Duration::from_secs(limit)).then_some(ms / 1000)
+        })
+    }
+
+    #[test]
+    fn it_takes_its_time_and_some_frames() {
+        assert_eq!(run(1, 30, |_, i| i as u8), Some(30));
+        assert_eq!(run(1, 3, |_, i| i as u8), Some(3));
+        // One every twenty seconds: two alike are no proof.
+        assert_eq!(run(20, 30, |_, i| i as u8), Some(60));
+        assert_eq!(run(1, 0, |_, i| i as u8), None);
+    }
+
+    #[test]
+    fn the_least_noise_says_that_it_lives() {
+        // One pixel by one code, every ten seconds.
+        assert_eq!(run(1, 30, |ms, i| if i == 99 { (ms / 10_000 % 2) as u8 } else { 60 }), None);
+        assert_eq!(run(1, 30, |ms, i| 60 + noise(i, ms as u32, 1)), None);
+    }
+}

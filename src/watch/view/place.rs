@@ -365,3 +365,82 @@ fn rounded(x: f32) -> i32 {
     const FAR: i32 = 1024;
     (x + FAR as f32 + 0.5) as i32 - FAR
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::scene::{HEIGHT, Picture, WIDTH, noise, street};
+    use super::*;
+
+    fn crop() -> Region {
+        Region::new([0.4, 0.3, 0.6, 0.7]).unwrap()
+    }
+
+    fn edges(picture: &Picture) -> Edges {
+        let mut edges = Edges::default();
+        edges.take(&picture.thumbnail);
+        edges
+    }
+
+    fn found(picture: &Picture, crop: Region) -> Place {
+        let reference = edges(&Picture::street(0, crop, (0.0, 0.0), 0.0, 1.0));
+        place(&reference, &edges(picture), &Ground::new(crop, WIDTH as f32 / HEIGHT as f32))
+    }
+
+    fn moved(by: (f32, f32), degrees: f32, zoom: f32) -> Place {
+        found(&Picture::street(0, crop(), by, degrees, zoom), crop())
+    }
+
+    /// The street where it is, each pixel changed.
+    fn changed(luma: impl Fn(f32, usize, usize) -> f32) -> Place {
+        let picture = Picture::new(0, (WIDTH, HEIGHT), crop(), |column, row| {
+            let (x, y) = (column as f32 / WIDTH as f32, row as f32 / WIDTH as f32);
+            luma(street(x - 0.5, y - HEIGHT as f32 / WIDTH as f32 / 2.0), column, row) as u8
+        });
+        found(&picture, crop())
+    }
+
+    #[test]
+    fn shifts_turns_and_zooms_are_seen() {
+        assert_eq!(moved((0.0, 0.0), 0.0, 1.0), Place::Home);
+        for by in [0.04, 0.1, 0.2, 0.3] {
+            for by in [(by, 0.0), (-by, 0.0), (0.0, by), (0.0, -by)] {
+                assert_eq!(moved(by, 0.0, 1.0), Place::Elsewhere, "{by:?}");
+            }
+        }
+        for degrees in [3.0, -4.5, 7.0, -10.0, 15.0, 40.0] {
+            assert_eq!(moved((0.0, 0.0), degrees, 1.0), Place::Elsewhere, "{degrees} degrees");
+        }
+        for zoom in [0.8, 0.9, 1.1, 1.25, 1.6] {
+            assert_eq!(moved((0.0, 0.0), 0.0, zoom), Place::Elsewhere, "{zoom}");
+        }
+        assert_eq!(moved((7.3, 4.1), 0.0, 1.0), Place::Elsewhere, "another street");
+    }
+
+    #[test]
+    fn light_and_noise_and_what_is_in_the_crop_do_not_move_the_camera() {
+        assert_eq!(changed(|luma, _, _| luma * 0.75 + 30.0), Place::Home);
+        assert_eq!(changed(|luma, x, _| luma * (0.4 + x as f32 / WIDTH as f32)), Place::Home);
+        // As in infra-red, where dark may be bright.
+        assert_eq!(changed(|luma, _, _| 230.0 - luma), Place::Home);
+        assert_eq!(changed(|luma, x, y| luma + f32::from(noise(y * WIDTH + x, 1, 60))), Place::Home);
+        let crop = |x: usize, y: usize| (130..190).contains(&x) && (56..124).contains(&y);
+        assert_eq!(changed(|luma, x, y| if crop(x, y) { 250.0 } else { luma }), Place::Home);
+        // A car across a third of the picture.
+        assert_eq!(changed(|luma, x, _| if x < WIDTH / 3 { 90.0 } else { luma }), Place::Home);
+    }
+
+    #[test]
+    fn what_shows_nothing_does_not_tell() {
+        assert_eq!(changed(|_, x, y| f32::from(noise(y * WIDTH + x, 1, 60))), Place::Untold);
+        assert_eq!(changed(|luma, _, _| 100.0 + luma / 60.0), Place::Untold);
+        let all = Region::new([0.0, 0.0, 1.0, 0.9]).unwrap();
+        assert_eq!(found(&Picture::street(0, all, (0.2, 0.0), 0.0, 1.0), all), Place::Untold);
+    }
+
+    #[test]
+    fn a_large_crop_bears_a_larger_shift() {
+        let wide = Region::new([0.1, 0.1, 0.9, 0.5]).unwrap();
+        assert_eq!(found(&Picture::street(0, wide, (0.04, 0.0), 0.0, 1.0), wide), Place::Home);
+        assert_eq!(found(&Picture::street(0, wide, (0.15, 0.0), 0.0, 1.0), wide), Place::Elsewhere);
+    }
+}
