@@ -19,6 +19,8 @@ use std::path::{Path, PathBuf};
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
 /// Distance from the training that a watch bears unless it says otherwise: the model's own limit.
 const DEFAULT_MAX_DISTANCE: f32 = 1.0;
+/// Time without any change in the crop after which a camera is taken for frozen.
+const DEFAULT_FROZEN_AFTER: Duration = Duration::from_secs(30);
 /// Thirty years: keeps every sum of times far from overflow.
 const MAX_SECONDS: f64 = 1e9;
 const MIN_INTERVAL: Duration = Duration::from_millis(500);
@@ -169,6 +171,9 @@ pub struct CameraConfig {
     pub decode: Decode,
     /// Width and height that crops in pixels refer to.
     pub frame_size: Option<[u32; 2]>,
+    /// Bit-identical for this long, its picture is frozen; never if it is 0.
+    #[serde(default = "default_frozen_after", deserialize_with = "seconds")]
+    pub frozen_after: Duration,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -258,6 +263,10 @@ fn default_max_distance() -> f32 {
 
 fn default_motion() -> Option<MotionSettings> {
     Some(MotionSettings::DEFAULT)
+}
+
+fn default_frozen_after() -> Duration {
+    DEFAULT_FROZEN_AFTER
 }
 
 fn default_interval() -> Duration {

@@ -15,12 +15,18 @@ use ajar::watch::crop::{Input, Region};
 use ajar::watch::decision::{Classification, DecisionSettings, NO_DWELL, Probabilities};
 use ajar::watch::gate::GateSettings;
 use ajar::watch::motion::MotionSettings;
+use ajar::watch::thumbnail::Thumbnail;
+use ajar::watch::view::ViewSettings;
 use embassy_time::{Duration, Instant};
 use gstreamer::prelude::*;
 use std::sync::Arc;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
+
+fn region() -> Region {
+    Region::new([0.1, 0.1, 0.7, 0.8]).unwrap()
+}
 
 fn watch_loop(mailbox: Arc<Mailbox>) -> Loop {
     let gate = GateSettings { motion: Some(MotionSettings::DEFAULT), interval: Duration::from_secs(1) };
@@ -32,7 +38,15 @@ fn watch_loop(mailbox: Arc<Mailbox>) -> Loop {
         stale_after: Duration::from_secs(15),
     };
     let states = vec!["open".to_string(), "closed".to_string()];
-    let runner = Runner::new("gate", "drive", states, gate, decision, Instant::now());
+    let frozen_after = Duration::from_secs(30);
+    let view = ViewSettings { crop: region(), aspect: None, frozen_after };
+    let mut runner = Runner::new("gate", "drive", states, gate, view, decision, Instant::now());
+    // One that every look is compared with in all ways.
+    let mut reference = Thumbnail::default();
+    for (i, cell) in reference.cells.iter_mut().enumerate() {
+        *cell = (i % 160 / 20 * 37 + i / 160 / 15 * 51) as u8;
+    }
+    runner.refer_to(&reference);
     let journal = Arc::new(Journal::new([runner.report.clone()].into_iter()));
     let outputs = Outputs { events: Arc::new(Events::default()), mqtt: None, gpio: Gpio::default(), journal };
     Loop::new(vec![runner], mailbox, outputs)
@@ -55,8 +69,7 @@ fn ten_thousand_frames_from_gstreamer_to_the_decision_allocate_nothing() {
     const FRAMES: usize = 10_000;
     let capture = capture((WARM_UP + FRAMES) as u32);
     let mailbox = Arc::new(Mailbox::new(1));
-    let region = Region::new([0.1, 0.1, 0.9, 0.8]).unwrap();
-    let mut inlet = Inlet::new("hall", vec![(0, region)], mailbox.clone(), Arc::default());
+    let mut inlet = Inlet::new("hall", vec![(0, region())], mailbox.clone(), Arc::default());
     let mut service = watch_loop(mailbox);
     let (mut looks, mut frames, mut allocated) = (0u32, 0, 0);
     // Ten frames a second of a clock that this test keeps: no waiting, and the gate opens as

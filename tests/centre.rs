@@ -73,13 +73,13 @@ proptest! {
                     let agreed = votes.iter().rev().take_while(|vote| *vote == &votes[votes.len() - 1]).count();
                     let probabilities = Probabilities::from_slice(&probabilities).unwrap();
                     let classification = Classification { probabilities, distance: Some(distance) };
-                    let change = decision.attempt(now, &classification).1;
+                    let change = decision.attempt(now, &classification, None).1;
                     let expected = agreed >= usize::from(verification) && votes[votes.len() - 1] != before;
                     prop_assert_eq!(change.map(|c| c.to), expected.then(|| votes[votes.len() - 1]));
                     change
                 }
                 Step::Pass => {
-                    let change = decision.pass(now);
+                    let change = decision.pass(now, None);
                     let stale = Verdict::Unknown(Unknown::Stale);
                     let expected = now - last_frame >= stale_after && before != stale;
                     prop_assert_eq!(change.map(|c| c.to), expected.then_some(stale));

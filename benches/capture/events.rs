@@ -46,7 +46,7 @@ fn watch(scene: &Scene, clip: &Path) -> usize {
     let server = Rtsp::serve_file(clip);
     let (store, keys) = (scene.sandbox.path("store"), scene.sandbox.path("k"));
     let mut text = format!(
-        "[device]\nid = \"bench\"\nstore = {store:?}\ntrusted_keys = {keys:?}\ncontrol_socket = \"\"\n\
+        "[device]\nid = \"bench\"\nstore = {store:?}\ntrusted_keys = {keys:?}\ncontrol_socket = \"\"\ntrial = {{ attempts = 1, minutes = 0 }}\n\
          [classification.custom.lamp]\nmax_distance = 1000.0\nthreshold = 1.0\n\
          [classification.custom.lamp.state_config]\ninterval = 3600\n"
     );

@@ -37,7 +37,7 @@ fn measure(scene: &Scene, keys: &str, watch: &str, changes: usize) -> Vec<f64> {
     let server = Rtsp::serve(CAMERA);
     let (store, trusted) = (scene.sandbox.path("store"), scene.sandbox.path("k"));
     let config = format!(
-        "[device]\nid = \"bench\"\nstore = {store:?}\ntrusted_keys = {trusted:?}\ncontrol_socket = \"\"\n\
+        "[device]\nid = \"bench\"\nstore = {store:?}\ntrusted_keys = {trusted:?}\ncontrol_socket = \"\"\ntrial = {{ attempts = 1, minutes = 0 }}\n\
          [mqtt]\nhost = \"127.0.0.1\"\nport = {}\n[cameras.hall]\nsource = {:?}\nframe_size = [320, 240]\n{keys}\n\
          [classification.custom.lamp.state_config]\n{watch}\n\
          [classification.custom.lamp.state_config.cameras.hall]\ncrop = [20, 20, 300, 200]\n",

@@ -236,7 +236,7 @@ fn ajard(scene: &Scene, stream: &Stream, url: &str, setting: Setting, seconds: u
     let (store, keys) = (scene.sandbox.path("store"), scene.sandbox.path("k"));
     // What a model of something else says is not worth a verification: all of it is `ambiguous`.
     let mut text = format!(
-        "[device]\nid = \"bench\"\nstore = {store:?}\ntrusted_keys = {keys:?}\ncontrol_socket = \"\"\n\
+        "[device]\nid = \"bench\"\nstore = {store:?}\ntrusted_keys = {keys:?}\ncontrol_socket = \"\"\ntrial = {{ attempts = 1, minutes = 0 }}\n\
          [classification.custom.lamp]\nmax_distance = 1000.0\nthreshold = 1.0\n\
          [classification.custom.lamp.state_config]\ninterval = 10\nmotion = {motion}\n"
     );

@@ -8,6 +8,8 @@ use crate::engine::head::Head;
 use crate::engine::unseen::Unseen;
 use crate::watch::crop::{INPUT_SIDE, Region};
 use crate::watch::quantise::{MEAN, STD};
+use crate::watch::thumbnail::CELLS;
+use crate::watch::view::MAX_REFERENCES;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -19,8 +21,12 @@ pub const MAX_PARTS: usize = 16;
 const MAX_DWELL: f32 = 3600.0;
 /// Required by a bundle with an unseen test: a reader that skipped it would publish states of what it never saw.
 pub const UNSEEN: &str = "unseen";
+/// Required by a bundle with reference pictures: a reader that skipped them would publish states of a moved camera.
+pub const REFERENCE: &str = "reference";
 /// Names of features a manifest may require.
-const KNOWN_FEATURES: [&str; 1] = [UNSEEN];
+const KNOWN_FEATURES: [&str; 2] = [UNSEEN, REFERENCE];
+/// Most reference pictures of all cameras.
+pub const MAX_PICTURES: usize = 16;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -58,6 +64,9 @@ pub struct Manifest {
     /// By camera: where in its frame the training's pictures were cut.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub crops: BTreeMap<String, CropSpec>,
+    /// In the order of their pictures in the part of the role `reference`.
+    #[serde(default, rename = "reference", skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<ReferenceSpec>,
     #[serde(rename = "part")]
     pub parts: Vec<Part>,
 }
@@ -135,6 +144,15 @@ pub struct CropSpec {
     pub frame_aspect: f64,
 }
 
+/// A picture of what a camera shall look at.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReferenceSpec {
+    pub camera: String,
+    /// Width divided by height of the picture before it was made small.
+    pub frame_aspect: f64,
+}
+
 /// When a crop is farther from the training than a state may be.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -189,6 +207,8 @@ pub enum Role {
     Dataset,
     /// Crops with what the model must say of them.
     Selftest,
+    /// Small pictures of what the cameras shall look at.
+    Reference,
     Backbone,
 }
 
@@ -209,6 +229,13 @@ impl Manifest {
 
     pub fn part(&self, role: Role) -> Option<&Part> {
         self.parts.iter().find(|part| part.role == role)
+    }
+
+    /// Width by height of the camera's frames, as far as the bundle says: that of the crop before the pictures'.
+    pub fn frame_aspect(&self, camera: &str) -> Option<f64> {
+        let crop = self.crops.get(camera).map(|crop| crop.frame_aspect).filter(|aspect| !is_zero(aspect));
+        let pictures = self.references.iter().filter(|spec| spec.camera == camera);
+        crop.or_else(|| pictures.map(|spec| spec.frame_aspect).next())
     }
 
     /// Text that the signature's trusted comment must equal, so that a log of signatures alone
@@ -257,6 +284,7 @@ impl Manifest {
         }
         self.check_parts()?;
         self.check_selftest()?;
+        self.check_references()?;
         self.check_unseen()
     }
 
@@ -296,6 +324,35 @@ impl Manifest {
                     ));
                 }
                 Ok(())
+            }
+        }
+    }
+
+    fn check_references(&self) -> Result<(), String> {
+        let count = self.references.len();
+        if count > MAX_PICTURES {
+            return Err(format!("reference: {count} pictures, at most {MAX_PICTURES}"));
+        }
+        for (i, ReferenceSpec { camera, frame_aspect }) in self.references.iter().enumerate() {
+            check_model_name(camera).map_err(|why| format!("reference[{i}].camera: {why}"))?;
+            if !(0.01..=100.0).contains(frame_aspect) {
+                return Err(format!(
+                    "reference[{i}].frame_aspect: {frame_aspect} is not within 0.01 and 100"
+                ));
+            }
+            if self.references.iter().filter(|spec| spec.camera == *camera).count() > MAX_REFERENCES {
+                return Err(format!("reference: more than {MAX_REFERENCES} pictures of {camera}"));
+            }
+        }
+        if count > 0 && !self.requires.iter().any(|name| name == REFERENCE) {
+            return Err(format!("reference: a reader must know of it, so requires must name {REFERENCE:?}"));
+        }
+        match self.part(Role::Reference) {
+            None if count == 0 => Ok(()),
+            Some(part) if count > 0 && part.size == (count * CELLS) as u64 => Ok(()),
+            part => {
+                let size = part.map_or(0, |part| part.size);
+                Err(format!("the part reference has {size} bytes, {count} pictures need {}", count * CELLS))
             }
         }
     }

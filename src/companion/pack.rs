@@ -5,10 +5,11 @@ use super::train::{THRESHOLD, Trained, VERIFICATION};
 use crate::bundle::format::{self, Pieces};
 use crate::bundle::manifest::{
     BackboneSpec, COMPAT, Calibration, CropSpec, DecisionSpec, HeadSpec, InputSpec, LimitsSpec, Manifest,
-    Part, Role, SelftestSpec, UNSEEN,
+    Part, REFERENCE, ReferenceSpec, Role, SelftestSpec, UNSEEN,
 };
 use crate::bundle::sha256_hex;
 use crate::bundle::verify::UNTRUSTED_COMMENT;
+use crate::watch::thumbnail::Thumbnail;
 use anyhow::{Context, Result, bail};
 use minisign::SecretKey;
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ const UNSEEN_NAME: &str = "unseen.f32";
 const SELFTEST_NAME: &str = "selftest.bin";
 /// Kernels give the same bytes on every CPU; the head's sums differ in their last bits.
 const SELFTEST_TOLERANCE: f32 = 0.01;
+const REFERENCE_NAME: &str = "reference.y8";
 const DATASET_NAME: &str = "dataset.txt";
 const BACKBONE_NAME: &str = "mobilenetv2-128-int8.onnx";
 
@@ -35,8 +37,19 @@ pub struct Label {
     pub targets: Vec<String>,
     /// By camera: where the pictures were cut.
     pub crops: BTreeMap<String, CropSpec>,
+    /// What the cameras shall look at.
+    pub references: Vec<Reference>,
     /// By state: seconds that it must last.
     pub dwell: BTreeMap<String, f32>,
+}
+
+/// A picture of what a camera shall look at.
+#[derive(Clone, Debug)]
+pub struct Reference {
+    pub camera: String,
+    /// Width by height of the picture.
+    pub frame_aspect: f64,
+    pub thumbnail: Thumbnail,
 }
 
 /// Whether a bundle carries its backbone, or a store must have it.
@@ -61,7 +74,7 @@ pub fn stamp(manifest: &mut Manifest) {
 
 /// The manifest and the parts' bytes of a newly trained model.
 pub fn describe(label: Label, trained: &Trained, backbone: &[u8], carry: Carry) -> (Manifest, Vec<Vec<u8>>) {
-    let Label { name, seq, targets, crops, dwell } = label;
+    let Label { name, seq, targets, crops, references, dwell } = label;
     let report = &trained.report;
     let validation = report.cross_validation.as_ref().map(|cv| &cv.evaluation);
     let mut parts = vec![(HEAD_NAME, Role::Head, trained.head.to_bytes())];
@@ -73,6 +86,11 @@ pub fn describe(label: Label, trained: &Trained, backbone: &[u8], carry: Carry) 
     if !golden.is_empty() {
         parts.push((SELFTEST_NAME, Role::Selftest, golden));
     }
+    if !references.is_empty() {
+        let cells = references.iter().flat_map(|reference| reference.thumbnail.cells).collect();
+        parts.push((REFERENCE_NAME, Role::Reference, cells));
+    }
+    let requires = trained.unseen.iter().map(|_| UNSEEN).chain(references.first().map(|_| REFERENCE));
     let selftest = parts
         .iter()
         .any(|(_, role, _)| *role == Role::Selftest)
@@ -82,7 +100,7 @@ pub fn describe(label: Label, trained: &Trained, backbone: &[u8], carry: Carry) 
     }
     let mut manifest = Manifest {
         format: 1,
-        requires: trained.unseen.iter().map(|_| UNSEEN.to_string()).collect(),
+        requires: requires.map(str::to_string).collect(),
         seq,
         created: String::new(),
         model: name,
@@ -107,6 +125,10 @@ pub fn describe(label: Label, trained: &Trained, backbone: &[u8], carry: Carry) 
             tool: concat!("ajar ", env!("CARGO_PKG_VERSION")).into(),
         },
         crops,
+        references: references
+            .into_iter()
+            .map(|Reference { camera, frame_aspect, .. }| ReferenceSpec { camera, frame_aspect })
+            .collect(),
         parts: parts
             .iter()
             .map(|(name, role, bytes)| Part {

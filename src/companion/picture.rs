@@ -4,6 +4,7 @@
 use crate::watch::crop::{CropBuffer, Region};
 use crate::watch::frame::{Chroma, Colour, Frame, Plane};
 use crate::watch::input::Input;
+use crate::watch::thumbnail::Thumbnail;
 use embassy_time::Instant;
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder, ImageReader, RgbImage};
@@ -53,11 +54,23 @@ fn has_end_of_image(bytes: &[u8]) -> bool {
     bytes.windows(2).rev().take(4096).any(|pair| pair == [0xFF, 0xD9])
 }
 
-/// RGB to 4:2:0 in JPEG's colours, then the device's copy into the buffer. `None` if the picture
-/// is smaller than 2 x 2.
+/// The thumbnail of a picture that is a whole frame.
+pub fn thumbnail(rgb: &RgbImage) -> Thumbnail {
+    let mut thumbnail = Thumbnail::default();
+    as_frame(rgb, |frame| thumbnail.take(frame));
+    thumbnail
+}
+
+/// The device's copy into the buffer. `None` if the picture is smaller than 2 x 2.
 fn fill(crop: &mut CropBuffer, rgb: &RgbImage) -> Option<()> {
+    let rect = Region::FULL.pixels(rgb.width() as usize, rgb.height() as usize)?;
+    as_frame(rgb, |frame| crop.copy_from(frame, rect));
+    Some(())
+}
+
+/// RGB to 4:2:0 in JPEG's colours, as a camera's frame.
+fn as_frame(rgb: &RgbImage, then: impl FnOnce(&Frame)) {
     let (width, height) = (rgb.width() as usize, rgb.height() as usize);
-    let rect = Region::FULL.pixels(width, height)?;
     let (half_width, half_height) = (width.div_ceil(2), height.div_ceil(2));
     let at = |x: usize, y: usize| rgb.get_pixel(x as u32, y as u32).0.map(f32::from);
     let mut luma = Vec::with_capacity(width * height);
@@ -83,9 +96,7 @@ fn fill(crop: &mut CropBuffer, rgb: &RgbImage) -> Option<()> {
     let plane = |bytes, stride| Plane { bytes, stride };
     let chroma = Chroma::Planar { u: plane(&u, half_width), v: plane(&v, half_width) };
     let luma = plane(&luma, width);
-    let frame = Frame { width, height, luma, chroma, colour: Colour::JPEG, arrival: Instant::MIN };
-    crop.copy_from(&frame, rect);
-    Some(())
+    then(&Frame { width, height, luma, chroma, colour: Colour::JPEG, arrival: Instant::MIN });
 }
 
 /// Writes the crop as a JPEG.

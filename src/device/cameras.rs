@@ -17,6 +17,7 @@ use crate::board::Decoder;
 use crate::camera::{CameraError, Capture, Pacing, Reader, Source};
 use crate::config::{Codec, Receiver};
 use crate::watch::crop::Region;
+use crate::watch::thumbnail::Thumbnail;
 use embassy_time::{Duration, Instant};
 use gstreamer_app::AppSinkCallbacks;
 use std::sync::Arc;
@@ -299,6 +300,7 @@ pub struct Inlet {
     watches: Vec<(usize, Region)>,
     mailbox: Arc<Mailbox>,
     reader: Reader,
+    thumbnail: Box<Thumbnail>,
     pulse: Arc<Pulse>,
     complained: bool,
 }
@@ -312,13 +314,16 @@ impl Inlet {
         pulse: Arc<Pulse>,
     ) -> Inlet {
         let camera = camera.to_string();
-        let reader = Reader::default();
-        Inlet { camera, watches, mailbox, reader, pulse, complained: false }
+        let (reader, thumbnail) = (Reader::default(), Box::default());
+        Inlet { camera, watches, mailbox, reader, thumbnail, pulse, complained: false }
     }
 
     pub fn accept(&mut self, sample: &gstreamer::SampleRef, now: Instant) {
         let read = self.reader.read(sample, now, |frame| {
-            let refused = |(watch, region): &&(usize, Region)| !self.mailbox.put(*watch, frame, *region);
+            let thumbnail = &mut self.thumbnail;
+            thumbnail.take(frame);
+            let refused =
+                |(watch, region): &&(usize, Region)| !self.mailbox.put(*watch, frame, *region, thumbnail);
             self.watches.iter().filter(refused).count() == 0
         });
         let error = match read {

@@ -53,6 +53,8 @@ pub struct Attempt<'a> {
     pub states: &'a [String],
     /// The state it votes for, or `unknown`.
     pub vote: &'a str,
+    /// Why it votes for `unknown`.
+    pub why: Option<&'static str>,
     pub agreeing: u8,
     pub needed: u8,
     /// From the crop to its probabilities.

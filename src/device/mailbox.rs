@@ -1,7 +1,8 @@
-//! The mailbox: the newest crop of each watch, between the cameras' threads and the loop.
+//! The mailbox: the newest crop of each watch and its frame's thumbnail, between the cameras' threads and the loop.
 
 use crate::watch::crop::{CropBuffer, Region};
 use crate::watch::frame::Frame;
+use crate::watch::thumbnail::Thumbnail;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use std::time::Duration;
 #[derive(Default)]
 struct Slot {
     crop: Box<CropBuffer>,
+    thumbnail: Box<Thumbnail>,
     fresh: bool,
     replaced: u64,
 }
@@ -25,13 +27,14 @@ impl Mailbox {
         Mailbox { slots: Mutex::new(slots), arrived: Condvar::new() }
     }
 
-    /// Cuts `region` out of the frame into the watch's slot. `false` if the frame is too small for
-    /// a crop.
-    pub fn put(&self, watch: usize, frame: &Frame, region: Region) -> bool {
+    /// Cuts `region` out of the frame into the watch's slot. `thumbnail`: of this frame. `false` if the frame is too
+    /// small for a crop.
+    pub fn put(&self, watch: usize, frame: &Frame, region: Region, thumbnail: &Thumbnail) -> bool {
         let Some(rect) = region.pixels(frame.width, frame.height) else { return false };
         let mut slots = self.lock();
         let slot = &mut slots[watch];
         slot.crop.copy_from(frame, rect);
+        slot.thumbnail.as_mut().clone_from(thumbnail);
         slot.replaced += u64::from(slot.fresh);
         slot.fresh = true;
         self.arrived.notify_one();
@@ -44,11 +47,11 @@ impl Mailbox {
         drop(self.arrived.wait_timeout_while(self.lock(), limit, empty));
     }
 
-    /// Hands the watch's crop to `look` if a new one has arrived.
-    pub fn take<T>(&self, watch: usize, look: impl FnOnce(&CropBuffer) -> T) -> Option<T> {
+    /// Hands the watch's crop and its thumbnail to `look` if new ones have arrived.
+    pub fn take<T>(&self, watch: usize, look: impl FnOnce(&CropBuffer, &Thumbnail) -> T) -> Option<T> {
         let mut slots = self.lock();
         let slot = &mut slots[watch];
-        std::mem::take(&mut slot.fresh).then(|| look(&slot.crop))
+        std::mem::take(&mut slot.fresh).then(|| look(&slot.crop, &slot.thumbnail))
     }
 
     /// Crops that were replaced before the loop came to them, since the start.

@@ -8,6 +8,7 @@ use crate::engine::{Engine, EngineError};
 use crate::model::Model;
 use crate::watch::decision::Classification;
 use crate::watch::input::Input;
+use crate::watch::thumbnail::{CELLS, Thumbnail};
 use embassy_time::{Duration, Instant};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,6 +19,7 @@ pub struct Ready {
     /// Of the bundle it came in.
     pub id: String,
     pub standing: Standing,
+    reference: Vec<u8>,
     engine: Engine,
 }
 
@@ -27,6 +29,16 @@ pub struct Loaded {
     pub id: String,
     pub standing: Standing,
     pub probation: Probation,
+    /// The part of this name.
+    reference: Vec<u8>,
+}
+
+impl Loaded {
+    /// The pictures of what a camera shall look at.
+    pub fn references(&self, camera: &str) -> impl Iterator<Item = Thumbnail> {
+        let pictures = self.model.manifest.references.iter().zip(self.reference.chunks_exact(CELLS));
+        pictures.filter(move |(spec, _)| spec.camera == camera).map(|(_, cells)| Thumbnail::of(cells))
+    }
 }
 
 /// Every model by name, or why it is not there.
@@ -42,17 +54,18 @@ impl Ready {
     pub fn new(store: &Store, stored: StoredModel) -> Result<Ready, Refusal> {
         let engine = lowering::engine(store, &stored.manifest.backbone.sha256, &stored.backbone);
         let engine = engine.map_err(|error: EngineError| Refusal::new(Code::E60, error.to_string()))?;
-        let StoredModel { manifest, id, standing, head, unseen, .. } = stored;
-        Ok(Ready { model: Model::new(manifest, &head, unseen.as_deref())?, id, standing, engine })
+        let StoredModel { manifest, id, standing, head, unseen, reference, .. } = stored;
+        let model = Model::new(manifest, &head, unseen.as_deref())?;
+        Ok(Ready { model, id, standing, reference: reference.unwrap_or_default(), engine })
     }
 }
 
 impl Models {
     /// Takes a model in the place of the one with this name.
     pub fn put(&mut self, name: &str, ready: Result<Ready, String>, now: Instant) {
-        let loaded = ready.map(|Ready { model, id, standing, engine }| {
+        let loaded = ready.map(|Ready { model, id, standing, reference, engine }| {
             self.engines.entry(model.manifest.backbone.sha256.clone()).or_insert(engine);
-            Loaded { model, id, standing, probation: Probation::new(now) }
+            Loaded { model, id, standing, probation: Probation::new(now), reference }
         });
         self.by_name.insert(name.to_string(), loaded);
         let needed = |sha256: &String| {

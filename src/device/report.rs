@@ -61,10 +61,7 @@ impl Report {
         self.time = now();
         self.previous = state_name(change.from, states).into();
         self.state = state_name(change.to, states).into();
-        self.reason = match change.to {
-            Verdict::Unknown(why) => Some(why.name()),
-            Verdict::State(_) => None,
-        };
+        self.reason = change.to.unknown().map(Unknown::name);
         self.probability = change.probability;
         self.sequence += 1;
     }

@@ -15,9 +15,12 @@ use super::sieve::Meter;
 use crate::bundle::manifest::{DecisionSpec, Manifest};
 use crate::config::{Config, Decode, ModelConfig, StateConfig};
 use crate::watch::Watch;
-use crate::watch::decision::{Change, Classification, DecisionSettings, NO_DWELL, States};
+use crate::watch::crop::Region;
+use crate::watch::decision::{Change, Classification, DecisionSettings, NO_DWELL, States, Unknown};
 use crate::watch::gate::{GateSettings, Reason};
 use crate::watch::input::Input;
+use crate::watch::thumbnail::Thumbnail;
+use crate::watch::view::ViewSettings;
 use embassy_time::{Duration, Instant};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -95,6 +98,7 @@ impl Runner {
         camera: &str,
         states: Vec<String>,
         gate: GateSettings,
+        view: ViewSettings,
         decision: DecisionSettings,
         now: Instant,
     ) -> Runner {
@@ -102,7 +106,7 @@ impl Runner {
             report: Report::first(model, camera, STARTING),
             states,
             needed: decision.verification,
-            watch: Some(Box::new(Watch::new(gate, decision, now))),
+            watch: Some(Box::new(Watch::new(gate, view, decision, now))),
             topics: None,
         }
     }
@@ -121,21 +125,33 @@ impl Runner {
         let manifest = &loaded.model.manifest;
         let states = if self.states == manifest.states { States::Same } else { States::Others };
         let decision = decision(settings, manifest);
+        let view = view(config, manifest, &self.report.camera);
         self.needed = decision.verification;
         match &mut self.watch {
             Some(watch) => {
                 // The name of a state that is given up is the old model's.
-                if let Some(change) = watch.adopt(now, decision, states) {
+                if let Some(change) = watch.adopt(now, view, decision, states) {
                     self.report.update(&change, &self.states);
                 }
             }
             None => {
                 let StateConfig { motion, interval, .. } = settings.state_config;
-                self.watch = Some(Box::new(Watch::new(GateSettings { motion, interval }, decision, now)));
+                let gate = GateSettings { motion, interval };
+                self.watch = Some(Box::new(Watch::new(gate, view, decision, now)));
                 self.report.forget(STARTING);
             }
         }
         self.states.clone_from(&manifest.states);
+        for reference in loaded.references(&self.report.camera.clone()) {
+            self.refer_to(&reference);
+        }
+    }
+
+    /// Adds a picture of what the camera shall look at.
+    pub fn refer_to(&mut self, reference: &Thumbnail) {
+        if let Some(watch) = &mut self.watch {
+            watch.refer_to(reference);
+        }
     }
 
     /// The states of its model; empty while that is missing.
@@ -224,12 +240,12 @@ impl Loop {
             let runner = &mut self.runners[index];
             let Some(watch) = &mut runner.watch else {
                 // A crop that is left there would not let the loop sleep.
-                self.mailbox.take(index, |_| ());
+                self.mailbox.take(index, |_, _| ());
                 continue;
             };
             let input = &mut *self.input;
-            let asked = self.mailbox.take(index, |crop| {
-                let reason = watch.see(now, crop)?;
+            let asked = self.mailbox.take(index, |crop, thumbnail| {
+                let reason = watch.see(now, crop, thumbnail)?;
                 crop.sample(input);
                 Some(reason)
             });
@@ -300,6 +316,18 @@ fn decision(settings: &ModelConfig, manifest: &Manifest) -> DecisionSettings {
     }
 }
 
+/// How a watch tells a picture of its scene from anything else.
+fn view(config: &Config, manifest: &Manifest, camera: &str) -> ViewSettings {
+    let settings = config.cameras.get(camera);
+    let frame_size = settings.and_then(|settings| settings.frame_size);
+    let declared = frame_size.map(|[width, height]| f64::from(width) / f64::from(height));
+    ViewSettings {
+        crop: config.region(&manifest.model, camera).unwrap_or(Region::FULL),
+        aspect: manifest.frame_aspect(camera).or(declared).map(|aspect| aspect as f32),
+        frozen_after: settings.map_or(Duration::MIN, |settings| settings.frozen_after),
+    }
+}
+
 impl Runner {
     fn conclude(
         &mut self,
@@ -312,11 +340,13 @@ impl Runner {
     ) -> Option<Change> {
         let (vote, change) = self.watch.as_mut()?.conclude(now, classification);
         let vote_name = state_name(vote.verdict, &self.states);
+        let why = vote.verdict.unknown().map(Unknown::name);
         let took_us = now.saturating_duration_since(looked).as_micros();
         log::debug!(
-            "{} on {}: {vote_name} {:.3} ({}), {} of {}, {took_us} us",
+            "{} on {}: {} {:.3} ({}), {} of {}, {took_us} us",
             self.report.model,
             self.report.camera,
+            why.unwrap_or(vote_name),
             vote.probability,
             reason.name(),
             vote.agreeing,
@@ -331,6 +361,7 @@ impl Runner {
             distance: classification.distance,
             states: &self.states,
             vote: vote_name,
+            why,
             agreeing: vote.agreeing.min(self.needed),
             needed: self.needed,
             took_us,

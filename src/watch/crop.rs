@@ -28,6 +28,8 @@ pub struct CropBuffer {
     width: usize,
     height: usize,
     colour: Colour,
+    /// Width and height of the frame it was cut from.
+    frame_size: (usize, usize),
     arrival: Instant,
 }
 
@@ -40,6 +42,7 @@ impl Default for CropBuffer {
             width: 0,
             height: 0,
             colour: Colour::JPEG,
+            frame_size: (0, 0),
             arrival: Instant::MIN,
         }
     }
@@ -55,6 +58,7 @@ impl CropBuffer {
         self.width = (rect.width / factors.0) & !1;
         self.height = (rect.height / factors.1) & !1;
         self.colour = frame.colour;
+        self.frame_size = (frame.width, frame.height);
         self.arrival = frame.arrival;
         let (w, h) = (self.width, self.height);
         let luma = &mut self.luma[..w * h];
@@ -76,6 +80,18 @@ impl CropBuffer {
 
     pub fn height(&self) -> usize {
         self.height
+    }
+
+    /// Width and height of the frame it was cut from.
+    pub fn frame_size(&self) -> (usize, usize) {
+        self.frame_size
+    }
+
+    /// A number that crops of the same bytes share, and others practically never.
+    pub fn fingerprint(&self) -> u64 {
+        let (samples, quarter) = (self.width * self.height, self.width * self.height / 4);
+        let planes = [&self.luma[..samples], &self.u[..quarter], &self.v[..quarter]];
+        planes.iter().fold(self.width as u64, |hash, plane| fingerprint(hash, plane))
     }
 
     /// When the frame it was cut from arrived.
@@ -112,6 +128,15 @@ impl CropBuffer {
             }
         }
     }
+}
+
+/// Multiplication spreads each bit upwards, rotation brings it back down.
+fn fingerprint(hash: u64, bytes: &[u8]) -> u64 {
+    const ODD: u64 = 0x9E37_79B9_7F4A_7C15;
+    let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(ODD).rotate_left(29);
+    let (words, rest) = bytes.as_chunks();
+    let hash = words.iter().fold(hash, |hash, word| mix(hash, u64::from_le_bytes(*word)));
+    rest.iter().fold(hash, |hash, &byte| mix(hash, u64::from(byte)))
 }
 
 #[cfg(test)]
@@ -156,5 +181,26 @@ mod tests {
         assert_eq!((crop.width(), crop.height()), (400, 300));
         let luma = crop.luma();
         assert_eq!((luma.row(7, 10, 1)[0], luma.row(7, 390, 1)[0]), (40, 200));
+    }
+
+    #[test]
+    fn every_byte_of_a_crop_is_in_its_fingerprint() {
+        let (w, h) = (22, 14);
+        let show = |at: usize, by: u8| {
+            let mut bytes = vec![100u8; w * h * 3 / 2];
+            bytes[at] += by;
+            let (y, c) = bytes.split_at(w * h);
+            let (u, v) = c.split_at(w * h / 4);
+            let plane = |bytes| Plane { bytes, stride: w / 2 };
+            let mut crop = Box::<CropBuffer>::default();
+            let whole = Region::FULL.pixels(w, h).unwrap();
+            crop.copy_from(&frame(w, h, y, Chroma::Planar { u: plane(u), v: plane(v) }), whole);
+            crop.fingerprint()
+        };
+        let still = show(0, 0);
+        assert_eq!(show(5, 0), still);
+        for at in 0..w * h * 3 / 2 {
+            assert_ne!(show(at, 1), still, "byte {at}");
+        }
     }
 }

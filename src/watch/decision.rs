@@ -3,8 +3,8 @@
 //! A state is published after `verification` attempts in a row that agree on it, each at or above
 //! the threshold. An attempt below the threshold counts as `ambiguous`, one that is farther from the
 //! training than the largest distance as `unseen`; both are verified the same way and published as
-//! `unknown`: they break every other row. A state may also have to last, its dwell. Without frames the state goes
-//! stale.
+//! `unknown`: they break every other row. So does what is wrong with the picture ([`super::view`]). A state may also have
+//! to last, its dwell. Without frames the state goes stale; what is wrong with the stream is published at once, too.
 
 use embassy_time::{Duration, Instant};
 
@@ -35,29 +35,44 @@ impl Classification {
     }
 }
 
-/// Why a watch will not say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a watch will not say. Where several hold, the first of them is given: each makes those after it meaningless.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Unknown {
-    /// Nothing has been verified yet.
-    Starting,
-    /// The attempts stay below the threshold.
-    Ambiguous,
-    /// The attempts are of something that the training never saw.
-    Unseen,
-    /// The model gives no numbers.
-    Failed,
     /// No usable frame for too long.
     Stale,
+    /// The frames have another shape than the one the crop was drawn on.
+    Geometry,
+    /// Frames arrive, and all are the same.
+    Frozen,
+    /// The model gives no numbers.
+    Failed,
+    /// The picture is black.
+    Dark,
+    /// The picture shows nothing, or nothing sharp.
+    Covered,
+    /// The camera looks elsewhere than in its reference picture.
+    Moved,
+    /// The attempts are of something that the training never saw.
+    Unseen,
+    /// The attempts stay below the threshold.
+    Ambiguous,
+    /// Nothing has been verified yet.
+    Starting,
 }
 
 impl Unknown {
     pub const fn name(self) -> &'static str {
         match self {
-            Unknown::Starting => "starting",
-            Unknown::Ambiguous => "ambiguous",
-            Unknown::Unseen => "unseen",
-            Unknown::Failed => "failed",
             Unknown::Stale => "stale",
+            Unknown::Geometry => "geometry",
+            Unknown::Frozen => "frozen",
+            Unknown::Failed => "failed",
+            Unknown::Dark => "dark",
+            Unknown::Covered => "covered",
+            Unknown::Moved => "moved",
+            Unknown::Unseen => "unseen",
+            Unknown::Ambiguous => "ambiguous",
+            Unknown::Starting => "starting",
         }
     }
 }
@@ -67,6 +82,16 @@ impl Unknown {
 pub enum Verdict {
     State(u8),
     Unknown(Unknown),
+}
+
+impl Verdict {
+    /// Why it says no state.
+    pub fn unknown(self) -> Option<Unknown> {
+        match self {
+            Verdict::State(_) => None,
+            Verdict::Unknown(why) => Some(why),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -130,7 +155,7 @@ pub struct Change {
     pub sequence: u64,
     pub from: Verdict,
     pub to: Verdict,
-    /// Of the attempt that decided; 0 for `stale`.
+    /// Of the attempt that decided; 0 where none did.
     pub probability: f32,
 }
 
@@ -173,9 +198,10 @@ impl Decision {
     }
 
     /// Whether more attempts are needed soon: something else than what is published has been
-    /// seen, or nothing has been verified since the start or the last stale time.
+    /// seen, or nothing has been verified since the start or since the stream was at fault.
     pub fn pending(&self) -> bool {
-        let unverified = matches!(self.published, Verdict::Unknown(Unknown::Starting | Unknown::Stale));
+        use Unknown::{Frozen, Geometry, Stale, Starting};
+        let unverified = matches!(self.published, Verdict::Unknown(Starting | Stale | Frozen | Geometry));
         unverified || self.candidate.is_some_and(|candidate| candidate != self.published)
     }
 
@@ -184,9 +210,17 @@ impl Decision {
         self.last_frame = self.last_frame.max(arrival);
     }
 
-    /// Counts one attempt.
-    pub fn attempt(&mut self, now: Instant, classification: &Classification) -> (Vote, Option<Change>) {
+    /// Counts one attempt. `fault`: what is wrong with the picture.
+    pub fn attempt(
+        &mut self,
+        now: Instant,
+        classification: &Classification,
+        fault: Option<Unknown>,
+    ) -> (Vote, Option<Change>) {
         let (verdict, probability) = self.settings.judge(classification);
+        // The first that holds, in the order of the reasons.
+        let why = verdict.unknown().into_iter().chain(fault).min();
+        let verdict = why.map_or(verdict, Verdict::Unknown);
         if self.candidate == Some(verdict) {
             self.agreeing = self.agreeing.saturating_add(1);
         } else {
@@ -205,24 +239,29 @@ impl Decision {
         (vote, verified.then(|| self.publish(now, verdict, probability)))
     }
 
-    /// To be called on every pass of the loop, frame or no frame.
-    pub fn pass(&mut self, now: Instant) -> Option<Change> {
-        let stale = Verdict::Unknown(Unknown::Stale);
-        let age = now.saturating_duration_since(self.last_frame);
-        if age < self.settings.stale_after || self.published == stale {
-            return None;
-        }
+    /// What was seen so far does not count together with what will be.
+    pub fn start_over(&mut self) {
         self.candidate = None;
         self.agreeing = 0;
-        Some(self.publish(now, stale, 0.0))
+    }
+
+    /// To be called on every pass of the loop, frame or no frame. `fault`: what is wrong with the stream.
+    pub fn pass(&mut self, now: Instant, fault: Option<Unknown>) -> Option<Change> {
+        let age = now.saturating_duration_since(self.last_frame);
+        let stale = (age >= self.settings.stale_after).then_some(Unknown::Stale);
+        let verdict = Verdict::Unknown(stale.into_iter().chain(fault).min()?);
+        if self.published == verdict {
+            return None;
+        }
+        self.start_over();
+        Some(self.publish(now, verdict, 0.0))
     }
 
     /// Goes on with another model. What is published stays until that has verified something, unless the states are
     /// `others`: then it is not known any more.
     pub fn adopt(&mut self, settings: DecisionSettings, states: States, now: Instant) -> Option<Change> {
         self.settings = settings;
-        self.candidate = None;
-        self.agreeing = 0;
+        self.start_over();
         let gone = states == States::Others && matches!(self.published, Verdict::State(_));
         gone.then(|| self.publish(now, Verdict::Unknown(Unknown::Starting), 0.0))
     }
@@ -267,9 +306,9 @@ mod tests {
         for (second, &first) in attempts.iter().enumerate() {
             let now = at(second as u64);
             decision.frame(now);
-            let (_, change) = decision.attempt(now, &p(first));
+            let (_, change) = decision.attempt(now, &p(first), None);
             changes.extend(change.map(|change| (second as u64, change.to)));
-            assert_eq!(decision.pass(now), None);
+            assert_eq!(decision.pass(now, None), None);
         }
         changes
     }
@@ -285,7 +324,7 @@ mod tests {
         let mut decision = Decision::new(DecisionSettings { dwell, ..SETTINGS }, at(0));
         let mut changes = Vec::new();
         for (second, first) in [1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0].into_iter().enumerate() {
-            let (_, change) = decision.attempt(at(second as u64), &p(first));
+            let (_, change) = decision.attempt(at(second as u64), &p(first), None);
             changes.extend(change.map(|change| (second, change.to)));
         }
         assert_eq!(changes, [(2, OPEN), (8, CLOSED)]);
@@ -324,7 +363,7 @@ mod tests {
         let unmeasured = Classification { distance: None, ..p(0.9) };
         assert_eq!(judge(SETTINGS, unmeasured), OPEN);
         let mut decision = Decision::new(SETTINGS, at(0));
-        let changes = (0..3).filter_map(|second| decision.attempt(at(second), &far(0.9, 2.0)).1);
+        let changes = (0..3).filter_map(|second| decision.attempt(at(second), &far(0.9, 2.0), None).1);
         assert_eq!(changes.map(|change| change.to).collect::<Vec<_>>(), [unseen]);
     }
 
@@ -333,34 +372,92 @@ mod tests {
         let mut decision = Decision::new(SETTINGS, at(0));
         for second in 0..3 {
             decision.frame(at(second));
-            decision.attempt(at(second), &p(0.9));
+            decision.attempt(at(second), &p(0.9), None);
         }
         assert_eq!(decision.published(), OPEN);
         assert!(!decision.pending());
-        assert_eq!(decision.pass(at(16)), None);
-        let change = decision.pass(at(17)).expect("15 s after the frame of second 2");
+        assert_eq!(decision.pass(at(16), None), None);
+        let change = decision.pass(at(17), None).expect("15 s after the frame of second 2");
         let stale = Verdict::Unknown(Unknown::Stale);
         assert_eq!((change.from, change.to, change.sequence), (OPEN, stale, 2));
-        assert_eq!(decision.pass(at(40)), None);
+        assert_eq!(decision.pass(at(40), None), None);
         assert!(decision.pending());
         decision.frame(at(41));
         for second in 41..43 {
-            assert_eq!(decision.attempt(at(second), &p(0.9)).1, None);
+            assert_eq!(decision.attempt(at(second), &p(0.9), None).1, None);
         }
-        assert_eq!(decision.attempt(at(43), &p(0.9)).1.map(|c| c.to), Some(OPEN));
+        assert_eq!(decision.attempt(at(43), &p(0.9), None).1.map(|c| c.to), Some(OPEN));
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_picture_is_verified_and_beats_the_model() {
+        let fault = |fault| move |second| (second, fault);
+        let mut decision = Decision::new(SETTINGS, at(0));
+        let mut changes = Vec::new();
+        let good = (0..3).map(fault(None));
+        let blip = (3..5).map(fault(Some(Unknown::Moved)));
+        let again = (5..7).map(fault(None));
+        let moved = (7..10).map(fault(Some(Unknown::Moved)));
+        for (second, fault) in good.chain(blip).chain(again).chain(moved) {
+            let (_, change) = decision.attempt(at(second), &p(0.9), fault);
+            changes.extend(change.map(|change| (second, change.to)));
+        }
+        assert_eq!(changes, [(2, OPEN), (9, Verdict::Unknown(Unknown::Moved))]);
+        assert!(!decision.pending());
+    }
+
+    #[test]
+    fn the_first_reason_of_several_is_given() {
+        let mut decision = Decision::new(SETTINGS, at(0));
+        let mut vote = |of, fault| decision.attempt(at(0), &of, fault).0.verdict.unknown().map(Unknown::name);
+        assert_eq!(vote(p(0.9), Some(Unknown::Dark)), Some("dark"));
+        assert_eq!(vote(far(0.5, 2.0), Some(Unknown::Moved)), Some("moved"));
+        assert_eq!(vote(p(f32::NAN), Some(Unknown::Dark)), Some("failed"));
+        assert_eq!(vote(far(0.5, 2.0), None), Some("unseen"));
+        assert_eq!(vote(p(0.9), None), None);
+        let change = decision.pass(at(20), Some(Unknown::Frozen));
+        assert_eq!(change.map(|change| change.to), Some(Verdict::Unknown(Unknown::Stale)));
+    }
+
+    #[test]
+    fn a_fault_of_the_stream_is_published_at_once_and_what_came_before_it_does_not_count() {
+        let mut decision = Decision::new(SETTINGS, at(0));
+        for second in 0..3 {
+            decision.attempt(at(second), &p(0.9), None);
+        }
+        let frozen = Verdict::Unknown(Unknown::Frozen);
+        let change = decision.pass(at(3), Some(Unknown::Frozen)).expect("a change");
+        assert_eq!((change.from, change.to), (OPEN, frozen));
+        assert_eq!(decision.pass(at(4), Some(Unknown::Frozen)), None);
+        assert_eq!(decision.pass(at(5), None), None);
+        assert!(decision.pending());
+        let changes =
+            (5..9).filter_map(|second| Some((second, decision.attempt(at(second), &p(0.9), None).1?.to)));
+        assert_eq!(changes.collect::<Vec<_>>(), [(7, OPEN)]);
+    }
+
+    #[test]
+    fn a_row_that_starts_over_needs_all_its_attempts_again() {
+        let mut decision = Decision::new(SETTINGS, at(0));
+        decision.attempt(at(0), &p(0.9), None);
+        decision.attempt(at(1), &p(0.9), None);
+        decision.start_over();
+        let changes =
+            (2..6).filter_map(|second| Some((second, decision.attempt(at(second), &p(0.9), None).1?.to)));
+        assert_eq!(changes.collect::<Vec<_>>(), [(4, OPEN)]);
     }
 
     #[test]
     fn a_camera_that_never_comes_is_stale_too() {
         let mut decision = Decision::new(SETTINGS, at(0));
-        assert_eq!(decision.pass(at(14)), None);
-        assert!(decision.pass(at(15)).is_some());
+        assert_eq!(decision.pass(at(14), None), None);
+        assert!(decision.pass(at(15), None).is_some());
     }
 
     #[test]
     fn votes_tell_how_far_verification_is() {
         let mut decision = Decision::new(SETTINGS, at(0));
-        let agreeing = [0.9, 0.9, 0.2, 0.5].map(|first| decision.attempt(at(0), &p(first)).0.agreeing);
+        let agreeing = [0.9, 0.9, 0.2, 0.5].map(|first| decision.attempt(at(0), &p(first), None).0.agreeing);
         assert_eq!(agreeing, [1, 2, 1, 1]);
         assert!(decision.pending());
     }
@@ -369,8 +466,8 @@ mod tests {
     fn time_that_runs_back_is_harmless() {
         let mut decision = Decision::new(SETTINGS, at(10));
         decision.frame(at(0));
-        assert_eq!(decision.pass(at(0)), None);
-        assert_eq!(decision.pass(at(24)), None);
-        assert!(decision.pass(Instant::MAX).is_some());
+        assert_eq!(decision.pass(at(0), None), None);
+        assert_eq!(decision.pass(at(24), None), None);
+        assert!(decision.pass(Instant::MAX, None).is_some());
     }
 }

@@ -9,21 +9,27 @@ use std::path::{Path, PathBuf};
 /// Seconds that each state lasts in the film.
 pub const STRETCH: u32 = 8;
 
-/// Films `states` one after the other, `STRETCH` seconds each, as H.264 in Matroska with a keyframe a
-/// second. Each is a pattern of GStreamer's test source.
+/// Films `states` one after the other, `STRETCH` seconds each, each a pattern of GStreamer's test source.
 pub fn film(path: &Path, patterns: &[&str]) {
+    let frames = STRETCH * 10;
+    let part = |pattern: &&str| {
+        format!(
+            "videotestsrc pattern={pattern} num-buffers={frames} ! video/x-raw,width=320,height=240,framerate=10/1 ! film."
+        )
+    };
+    encode_film(path, &patterns.iter().map(part).collect::<Vec<_>>());
+}
+
+/// Films the parts one after the other as H.264 in Matroska with a keyframe a second. Each is a pipeline that ends in
+/// `! film.`, at ten frames a second.
+pub fn encode_film(path: &Path, parts: &[String]) {
     gstreamer::init().expect("GStreamer");
-    let mut text = format!(
+    let text = format!(
         "concat name=film ! videoconvert ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=10 \
-         ! h264parse ! matroskamux ! filesink location=\"{}\"",
-        path.display()
+         ! h264parse ! matroskamux ! filesink location=\"{}\" {}",
+        path.display(),
+        parts.join(" ")
     );
-    for pattern in patterns {
-        let frames = STRETCH * 10;
-        text += &format!(
-            " videotestsrc pattern={pattern} num-buffers={frames} ! video/x-raw,width=320,height=240,framerate=10/1 ! film."
-        );
-    }
     let pipeline = gstreamer::parse::launch(&text).expect("a pipeline");
     pipeline.set_state(gstreamer::State::Playing).expect("a playing pipeline");
     let bus = pipeline.bus().expect("a bus");

@@ -57,6 +57,7 @@ pub struct StoredModel {
     pub head: Vec<u8>,
     pub unseen: Option<Vec<u8>>,
     pub selftest: Option<Vec<u8>>,
+    pub reference: Option<Vec<u8>>,
     pub backbone: Vec<u8>,
 }
 
@@ -133,9 +134,11 @@ impl Store {
         let head = read(Role::Head).ok_or_else(|| damaged(&directory, "no head"))??;
         let unseen = read(Role::Unseen).transpose()?;
         let selftest = read(Role::Selftest).transpose()?;
+        let reference = read(Role::Reference).transpose()?;
         let sha256 = &manifest.backbone.sha256;
         let backbone = self.read_hashed(&self.blob(sha256), sha256)?;
-        Ok(StoredModel { id: id.into(), standing, manifest, key_id, head, unseen, selftest, backbone })
+        let id = id.into();
+        Ok(StoredModel { id, standing, manifest, key_id, head, unseen, selftest, reference, backbone })
     }
 
     /// Where a backbone lies, by its hex SHA-256.

@@ -1,18 +1,20 @@
 //! `ajar train`: from folders of pictures to a signed bundle.
 
 use super::check_place;
-use crate::bundle::manifest::CropSpec;
+use crate::bundle::manifest::{CropSpec, MAX_PICTURES};
 use crate::bundle::names::check_model_name;
 use crate::companion::bundles::{self, BundleFile};
 use crate::companion::cache::Cache;
 use crate::companion::champion::{Comparison, compare};
 use crate::companion::cut::{parse_crop, parse_start};
 use crate::companion::dataset::Dataset;
-use crate::companion::pack::{self, Carry};
+use crate::companion::pack::{self, Carry, Reference};
+use crate::companion::picture;
 use crate::companion::train::{MIN_SIDE, Settings, Trained, train};
 use crate::companion::{BACKBONE, keys, report, shipped_plan, signed};
 use crate::engine::Engine;
 use crate::exit::{Kept, UsageError};
+use crate::watch::view::MAX_REFERENCES;
 use anyhow::Result;
 use clap::Args;
 use std::io::{Write, stdout};
@@ -48,6 +50,10 @@ pub struct TrainArgs {
     /// for several cameras
     #[arg(long, value_name = "CAMERA=X1,Y1,X2,Y2", value_parser = parse_camera_crop)]
     crop: Vec<(String, [f64; 4])>,
+    /// A whole frame of a camera, as it shall look: a device says `moved` if it looks elsewhere. May be given for several
+    /// cameras, and up to four times for each, such as by day and by night
+    #[arg(long, value_name = "CAMERA=FRAME", value_parser = parse_reference)]
+    reference: Vec<(String, PathBuf)>,
     /// Publish a state only once it has lasted; may be given for several states
     #[arg(long, value_name = "STATE=SECONDS", value_parser = parse_dwell)]
     dwell: Vec<(String, f32)>,
@@ -73,6 +79,12 @@ fn parse_camera_crop(text: &str) -> Result<(String, [f64; 4]), String> {
     let crop = parse_crop(crop)?;
     let fractions = crop.iter().all(|edge| *edge <= 1.0);
     if fractions { Ok((camera.into(), crop)) } else { Err("want fractions of the frame, 0 to 1".into()) }
+}
+
+fn parse_reference(text: &str) -> Result<(String, PathBuf), String> {
+    let (camera, file) = text.split_once('=').ok_or("want CAMERA=FRAME.jpg")?;
+    check_model_name(camera)?;
+    Ok((camera.into(), file.into()))
 }
 
 fn parse_dwell(text: &str) -> Result<(String, f32), String> {
@@ -130,14 +142,35 @@ fn label(args: &TrainArgs, states: &[String]) -> Result<pack::Label, UsageError>
     if let Some((state, _)) = args.dwell.iter().find(|(state, _)| !states.contains(state)) {
         return Err(UsageError(format!("--dwell: no state {state:?}, only {}", states.join(", "))));
     }
-    let crop = |(camera, crop): &(String, _)| (camera.clone(), CropSpec { crop: *crop, frame_aspect: 0.0 });
+    let references: Vec<_> = args.reference.iter().map(reference).collect::<Result<_, _>>()?;
+    let many = |camera: &str| references.iter().filter(|reference| reference.camera == camera).count();
+    if let Some(Reference { camera, .. }) = references.iter().find(|r| many(&r.camera) > MAX_REFERENCES) {
+        return Err(UsageError(format!("--reference: more than {MAX_REFERENCES} pictures of {camera}")));
+    }
+    if references.len() > MAX_PICTURES {
+        return Err(UsageError(format!("--reference: more than {MAX_PICTURES} pictures")));
+    }
+    let crop = |(camera, crop): &(String, _)| {
+        let reference = references.iter().find(|reference| reference.camera == *camera);
+        let frame_aspect = reference.map_or(0.0, |reference| reference.frame_aspect);
+        (camera.clone(), CropSpec { crop: *crop, frame_aspect })
+    };
     Ok(pack::Label {
         name: args.name.clone(),
         seq: 0,
         targets: args.target.clone(),
         crops: args.crop.iter().map(crop).collect(),
+        references,
         dwell: args.dwell.iter().cloned().collect(),
     })
+}
+
+fn reference((camera, file): &(String, PathBuf)) -> Result<Reference, UsageError> {
+    let wrong = |why: String| UsageError(format!("--reference {}: {why}", file.display()));
+    let bytes = std::fs::read(file).map_err(|error| wrong(error.to_string()))?;
+    let rgb = picture::decode(&bytes).map_err(wrong)?;
+    let frame_aspect = f64::from(rgb.width()) / f64::from(rgb.height());
+    Ok(Reference { camera: camera.clone(), frame_aspect, thumbnail: picture::thumbnail(&rgb) })
 }
 
 /// The model at `--out`, if there is one to beat.

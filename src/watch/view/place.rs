@@ -1,0 +1,446 @@
+//! Place: whether the camera still looks where it looked when its reference picture was taken.
+//!
+//! Both pictures become fields of edges: of each cell the direction of its edge, with the contrast taken out, so that
+//! neither light nor what is brighter than what counts. The fields are laid on each other as they are, shifted, turned
+//! and zoomed. Where one of these fits clearly better than none, the camera was moved; and also where nothing fits at
+//! all, although there is much to see. The crop is left out: it is what may change.
+
+use super::super::region::Region;
+use super::super::thumbnail::{self, Thumbnail};
+
+/// A cell of a field is two by two of a thumbnail.
+const COLUMNS: usize = thumbnail::COLUMNS / 2;
+const ROWS: usize = thumbnail::ROWS / 2;
+const CELLS: usize = COLUMNS * ROWS;
+/// Squared contrast, in codes, at which an edge counts half: less is mostly noise.
+const SOFT_EDGE: i32 = 36;
+/// Largest shift that is looked for, in cells: three tenths of the frame.
+const MAX_SHIFT: (i32, i32) = (24, 13);
+/// Cells outside the crop that there must be.
+const MIN_GROUND: usize = CELLS / 4;
+/// Of these, the share that must lie on the other picture.
+const MIN_OVERLAP: usize = 3;
+/// The search leaves out every second row; where it matters, none is.
+const COARSE: usize = 2;
+/// From this score on, where it is looks right, and nothing else is tried.
+const SURE: f32 = 0.55;
+/// Least score of pictures of one place, whatever the light.
+const FITS: f32 = 0.2;
+/// How much better another pose must fit.
+const CLEARLY: f32 = 0.05;
+/// Below this score two pictures that show much show two places.
+const LOST: f32 = 0.16;
+/// Least contrast and softness of a picture that tells its place: noise has less of both.
+const MIN_CONTRAST: f32 = 200.0;
+const MIN_SOFTNESS: f32 = 0.6;
+
+/// The edges of a picture.
+#[derive(Clone)]
+pub struct Edges {
+    /// Twice the angle of each cell's edge, as a vector of at most 127: the shorter, the fainter.
+    x: [i8; CELLS],
+    y: [i8; CELLS],
+    /// Mean squared contrast in codes.
+    contrast: f32,
+    /// The same of cells twice as large: as much in a scene, a quarter in noise, more in a blurred picture.
+    coarse_contrast: f32,
+}
+
+impl Default for Edges {
+    fn default() -> Self {
+        Edges { x: [0; CELLS], y: [0; CELLS], contrast: 0.0, coarse_contrast: 0.0 }
+    }
+}
+
+impl Edges {
+    pub fn take(&mut self, thumbnail: &Thumbnail) {
+        let cell = |column: usize, row: usize| -> i32 { thumbnail.mean::<2>(column, row) };
+        let (mut sum, mut count) = (0u32, 0);
+        for row in 1..ROWS - 1 {
+            for column in 1..COLUMNS - 1 {
+                let [dx, dy] = slope(cell, column, row);
+                let squared = dx * dx + dy * dy;
+                let at = row * COLUMNS + column;
+                self.x[at] = ((dx * dx - dy * dy) * 127 / (squared + SOFT_EDGE)) as i8;
+                self.y[at] = (2 * dx * dy * 127 / (squared + SOFT_EDGE)) as i8;
+                sum += squared as u32;
+                count += 1;
+            }
+        }
+        self.contrast = sum as f32 / count as f32;
+        let coarse = |column: usize, row: usize| -> i32 { thumbnail.mean::<4>(column, row) };
+        let (mut sum, mut count) = (0u32, 0);
+        for row in 1..ROWS / 2 - 1 {
+            for column in 1..COLUMNS / 2 - 1 {
+                let [dx, dy] = slope(coarse, column, row);
+                sum += (dx * dx + dy * dy) as u32;
+                count += 1;
+            }
+        }
+        self.coarse_contrast = sum as f32 / count as f32;
+    }
+
+    pub fn contrast(&self) -> f32 {
+        self.contrast
+    }
+
+    fn tells(&self) -> bool {
+        self.contrast >= MIN_CONTRAST && self.softness() >= MIN_SOFTNESS
+    }
+
+    /// Contrast of large things by that of small ones: about 1 in a scene, 1/4 in noise, far more in a blurred picture.
+    pub fn softness(&self) -> f32 {
+        self.coarse_contrast / self.contrast.max(0.01)
+    }
+}
+
+/// Difference across and down, in codes, over the two neighbours (Sobel's).
+fn slope(cell: impl Fn(usize, usize) -> i32, column: usize, row: usize) -> [i32; 2] {
+    let (l, r, t, b) = (column - 1, column + 1, row - 1, row + 1);
+    let right = cell(r, t) + 2 * cell(r, row) + cell(r, b);
+    let left = cell(l, t) + 2 * cell(l, row) + cell(l, b);
+    let bottom = cell(l, b) + 2 * cell(column, b) + cell(r, b);
+    let top = cell(l, t) + 2 * cell(column, t) + cell(r, t);
+    [(right - left) / 4, (bottom - top) / 4]
+}
+
+/// A way to lay one picture on the other.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pose {
+    /// Cells to the right and down.
+    pub shift: (i32, i32),
+    pub turn: Turn,
+}
+
+/// A turn by an angle and a zoom, by its matrix.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Turn {
+    /// Zoom times cosine and sine of the angle.
+    cos: f32,
+    sin: f32,
+}
+
+const fn turn(cos: f32, sin: f32) -> Turn {
+    Turn { cos, sin }
+}
+
+const NONE: Turn = turn(1.0, 0.0);
+/// By 3, 6, 10 and 15 degrees either way, and nearer or farther.
+const TURNS: [Turn; 14] = [
+    turn(0.998_63, 0.052_34),
+    turn(0.998_63, -0.052_34),
+    turn(0.994_52, 0.104_53),
+    turn(0.994_52, -0.104_53),
+    turn(0.984_81, 0.173_65),
+    turn(0.984_81, -0.173_65),
+    turn(0.965_93, 0.258_82),
+    turn(0.965_93, -0.258_82),
+    turn(1.06, 0.0),
+    turn(1.13, 0.0),
+    turn(1.25, 0.0),
+    turn(0.94, 0.0),
+    turn(0.88, 0.0),
+    turn(0.8, 0.0),
+];
+
+/// How well a picture fits its reference.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Fit {
+    /// Score of the picture where it is, and within the tolerance; 1 is the same picture.
+    pub home: f32,
+    /// The best one elsewhere, if that was looked for.
+    pub elsewhere: f32,
+    pub pose: Pose,
+}
+
+/// Which cells of the reference count, and how far they may be off.
+#[derive(Clone, Copy)]
+pub struct Ground {
+    /// Columns and rows of the crop, which do not count.
+    crop: [usize; 4],
+    tolerance: (i32, i32),
+    /// Width of a cell by its height, in pixels.
+    aspect: f32,
+}
+
+impl Ground {
+    /// `frame_aspect`: width of the frame by its height.
+    pub fn new(crop: Region, frame_aspect: f32) -> Ground {
+        let [x1, y1, x2, y2] = crop.edges();
+        let (columns, rows) = (COLUMNS as f32, ROWS as f32);
+        let end = |at: f32, size: usize| (at as usize + 1).min(size);
+        let crop =
+            [(x1 * columns) as usize, (y1 * rows) as usize, end(x2 * columns, COLUMNS), end(y2 * rows, ROWS)];
+        let tolerance = |side: usize| (side as i32 / 12).max(1);
+        Ground {
+            crop,
+            tolerance: (tolerance(crop[2] - crop[0]), tolerance(crop[3] - crop[1])),
+            aspect: frame_aspect * ROWS as f32 / COLUMNS as f32,
+        }
+    }
+
+    fn is_near(&self, (dx, dy): (i32, i32)) -> bool {
+        dx.abs() <= self.tolerance.0 && dy.abs() <= self.tolerance.1
+    }
+}
+
+/// Where the camera looks, as far as two pictures tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    Home,
+    Elsewhere,
+    /// One of them shows too little, or they are too different.
+    Untold,
+}
+
+pub fn place(reference: &Edges, picture: &Edges, ground: &Ground) -> Place {
+    if !reference.tells() || !picture.tells() {
+        return Place::Untold;
+    }
+    match fit(reference, picture, ground) {
+        None => Place::Untold,
+        Some(fit) if fit.elsewhere >= FITS && fit.elsewhere - fit.home >= CLEARLY => Place::Elsewhere,
+        Some(fit) if fit.home < LOST => Place::Elsewhere,
+        Some(fit) if fit.home < FITS => Place::Untold,
+        Some(_) => Place::Home,
+    }
+}
+
+/// Lays the picture on the reference in all ways. `None` if the crop leaves too little to compare.
+pub fn fit(reference: &Edges, picture: &Edges, ground: &Ground) -> Option<Fit> {
+    let [x1, y1, x2, y2] = ground.crop;
+    if CELLS - (x2 - x1) * (y2 - y1) < MIN_GROUND {
+        return None;
+    }
+    let score = |shift, step| shifted(reference, picture, ground, shift, step);
+    let (tx, ty) = ground.tolerance;
+    let near = || (-ty..=ty).flat_map(move |y| (-tx..=tx).map(move |x| (x, y)));
+    let home = near().map(|shift| score(shift, 1)).fold(-1.0, f32::max);
+    let mut fit = Fit { home, elsewhere: -1.0, pose: Pose { shift: (0, 0), turn: NONE } };
+    if home >= SURE {
+        return Some(fit);
+    }
+    let mut try_at = |pose: Pose, score: f32| {
+        if score > fit.elsewhere {
+            (fit.elsewhere, fit.pose) = (score, pose);
+        }
+    };
+    // Every second shift, and then all around the best one.
+    let (most_x, most_y) = MAX_SHIFT;
+    let mut best = (-1.0, (0, 0));
+    for dy in (-most_y..=most_y).step_by(2) {
+        for dx in (-most_x..=most_x).step_by(2) {
+            let score = score((dx, dy), COARSE);
+            if !ground.is_near((dx, dy)) && score > best.0 {
+                best = (score, (dx, dy));
+            }
+        }
+    }
+    let (_, (x, y)) = best;
+    for (dx, dy) in NEIGHBOURS {
+        let shift = (x + dx, y + dy);
+        if !ground.is_near(shift) {
+            try_at(Pose { shift, turn: NONE }, score(shift, 1));
+        }
+    }
+    for turn in TURNS {
+        for (shift, score) in NEIGHBOURS.into_iter().zip(turned(reference, picture, ground, turn)) {
+            try_at(Pose { shift, turn }, score);
+        }
+    }
+    Some(fit)
+}
+
+const NEIGHBOURS: [(i32, i32); 9] =
+    [(-1, -1), (0, -1), (1, -1), (-1, 0), (0, 0), (1, 0), (-1, 1), (0, 1), (1, 1)];
+
+/// Sums over the cells of two fields.
+#[derive(Clone, Copy, Default)]
+struct Sums {
+    product: i64,
+    reference: i64,
+    picture: i64,
+    count: usize,
+}
+
+impl Sums {
+    /// From -1 to 1; -1 as well where too little lies on each other. `step`: rows of which one was summed.
+    fn score(&self, ground: &Ground, step: usize) -> f32 {
+        let length = (self.reference as u64 * self.picture as u64).isqrt();
+        let [x1, y1, x2, y2] = ground.crop;
+        let all = CELLS - (x2 - x1) * (y2 - y1);
+        let little = self.count * step * MIN_OVERLAP < all;
+        if little || length == 0 { -1.0 } else { self.product as f32 / length as f32 }
+    }
+
+    fn add_run(&mut self, reference: [&[i8]; 2], picture: [&[i8]; 2]) {
+        for (of, at) in reference.into_iter().zip(picture) {
+            let (mut product, mut r, mut p) = (0i32, 0i32, 0i32);
+            for (&of, &at) in of.iter().zip(at) {
+                let (of, at) = (i32::from(of), i32::from(at));
+                product += of * at;
+                r += of * of;
+                p += at * at;
+            }
+            self.product += i64::from(product);
+            self.reference += i64::from(r);
+            self.picture += i64::from(p);
+        }
+        self.count += reference[0].len();
+    }
+}
+
+fn shifted(reference: &Edges, picture: &Edges, ground: &Ground, (dx, dy): (i32, i32), step: usize) -> f32 {
+    let span = |size: usize, d: i32| (-d).max(0) as usize..(size as i32 - d.max(0)) as usize;
+    let (columns, rows) = (span(COLUMNS, dx), span(ROWS, dy));
+    let [x1, y1, x2, y2] = ground.crop;
+    let mut sums = Sums::default();
+    let mut run = |row: usize, from: usize, to: usize| {
+        if from < to {
+            let at = row * COLUMNS + from;
+            let there = (at as i32 + dy * COLUMNS as i32 + dx) as usize;
+            let length = to - from;
+            sums.add_run(
+                [&reference.x[at..][..length], &reference.y[at..][..length]],
+                [&picture.x[there..][..length], &picture.y[there..][..length]],
+            );
+        }
+    };
+    for row in rows.step_by(step) {
+        if (y1..y2).contains(&row) {
+            run(row, columns.start, columns.end.min(x1));
+            run(row, columns.start.max(x2), columns.end);
+        } else {
+            run(row, columns.start, columns.end);
+        }
+    }
+    sums.score(ground, step)
+}
+
+/// The same for a picture that is turned, or nearer, around each of the neighbours.
+fn turned(
+    reference: &Edges,
+    picture: &Edges,
+    ground: &Ground,
+    Turn { cos, sin }: Turn,
+) -> [f32; NEIGHBOURS.len()] {
+    let (middle_x, middle_y) = (COLUMNS as f32 / 2.0 - 0.5, ROWS as f32 / 2.0 - 0.5);
+    // The edges turn with the picture, and their doubled angle by twice as much.
+    let squared = cos * cos + sin * sin;
+    let cos2 = ((cos * cos - sin * sin) / squared * 128.0) as i32;
+    let sin2 = (2.0 * cos * sin / squared * 128.0) as i32;
+    let [x1, y1, x2, y2] = ground.crop;
+    let mut sums = [Sums::default(); NEIGHBOURS.len()];
+    for row in (0..ROWS).step_by(COARSE) {
+        let y = row as f32 - middle_y;
+        for column in 0..COLUMNS {
+            if (y1..y2).contains(&row) && (x1..x2).contains(&column) {
+                continue;
+            }
+            let x = (column as f32 - middle_x) * ground.aspect;
+            let to_column = rounded((cos * x - sin * y) / ground.aspect + middle_x);
+            let to_row = rounded(sin * x + cos * y + middle_y);
+            // One with all its neighbours.
+            if !(1..COLUMNS as i32 - 1).contains(&to_column) || !(1..ROWS as i32 - 1).contains(&to_row) {
+                continue;
+            }
+            let (at, there) = (row * COLUMNS + column, to_row * COLUMNS as i32 + to_column);
+            let (x, y) = (i32::from(reference.x[at]), i32::from(reference.y[at]));
+            let (x, y) = ((x * cos2 - y * sin2) / 128, (x * sin2 + y * cos2) / 128);
+            for (sums, (dx, dy)) in sums.iter_mut().zip(NEIGHBOURS) {
+                let there = (there + dy * COLUMNS as i32 + dx) as usize;
+                let (to_x, to_y) = (i32::from(picture.x[there]), i32::from(picture.y[there]));
+                sums.product += i64::from(x * to_x + y * to_y);
+                sums.reference += i64::from(x * x + y * y);
+                sums.picture += i64::from(to_x * to_x + to_y * to_y);
+                sums.count += 1;
+            }
+        }
+    }
+    sums.map(|sums| sums.score(ground, COARSE))
+}
+
+/// To the nearest whole number, for what is not far below 0.
+fn rounded(x: f32) -> i32 {
+    const FAR: i32 = 1024;
+    (x + FAR as f32 + 0.5) as i32 - FAR
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scene::{HEIGHT, Picture, WIDTH, noise, street};
+    use super::*;
+
+    fn crop() -> Region {
+        Region::new([0.4, 0.3, 0.6, 0.7]).unwrap()
+    }
+
+    fn edges(picture: &Picture) -> Edges {
+        let mut edges = Edges::default();
+        edges.take(&picture.thumbnail);
+        edges
+    }
+
+    fn found(picture: &Picture, crop: Region) -> Place {
+        let reference = edges(&Picture::street(0, crop, (0.0, 0.0), 0.0, 1.0));
+        place(&reference, &edges(picture), &Ground::new(crop, WIDTH as f32 / HEIGHT as f32))
+    }
+
+    fn moved(by: (f32, f32), degrees: f32, zoom: f32) -> Place {
+        found(&Picture::street(0, crop(), by, degrees, zoom), crop())
+    }
+
+    /// The street where it is, each pixel changed.
+    fn changed(luma: impl Fn(f32, usize, usize) -> f32) -> Place {
+        let picture = Picture::new(0, (WIDTH, HEIGHT), crop(), |column, row| {
+            let (x, y) = (column as f32 / WIDTH as f32, row as f32 / WIDTH as f32);
+            luma(street(x - 0.5, y - HEIGHT as f32 / WIDTH as f32 / 2.0), column, row) as u8
+        });
+        found(&picture, crop())
+    }
+
+    #[test]
+    fn shifts_turns_and_zooms_are_seen() {
+        assert_eq!(moved((0.0, 0.0), 0.0, 1.0), Place::Home);
+        for by in [0.04, 0.1, 0.2, 0.3] {
+            for by in [(by, 0.0), (-by, 0.0), (0.0, by), (0.0, -by)] {
+                assert_eq!(moved(by, 0.0, 1.0), Place::Elsewhere, "{by:?}");
+            }
+        }
+        for degrees in [3.0, -4.5, 7.0, -10.0, 15.0, 40.0] {
+            assert_eq!(moved((0.0, 0.0), degrees, 1.0), Place::Elsewhere, "{degrees} degrees");
+        }
+        for zoom in [0.8, 0.9, 1.1, 1.25, 1.6] {
+            assert_eq!(moved((0.0, 0.0), 0.0, zoom), Place::Elsewhere, "{zoom}");
+        }
+        assert_eq!(moved((7.3, 4.1), 0.0, 1.0), Place::Elsewhere, "another street");
+    }
+
+    #[test]
+    fn light_and_noise_and_what_is_in_the_crop_do_not_move_the_camera() {
+        assert_eq!(changed(|luma, _, _| luma * 0.75 + 30.0), Place::Home);
+        assert_eq!(changed(|luma, x, _| luma * (0.4 + x as f32 / WIDTH as f32)), Place::Home);
+        // As in infra-red, where dark may be bright.
+        assert_eq!(changed(|luma, _, _| 230.0 - luma), Place::Home);
+        assert_eq!(changed(|luma, x, y| luma + f32::from(noise(y * WIDTH + x, 1, 60))), Place::Home);
+        let crop = |x: usize, y: usize| (130..190).contains(&x) && (56..124).contains(&y);
+        assert_eq!(changed(|luma, x, y| if crop(x, y) { 250.0 } else { luma }), Place::Home);
+        // A car across a third of the picture.
+        assert_eq!(changed(|luma, x, _| if x < WIDTH / 3 { 90.0 } else { luma }), Place::Home);
+    }
+
+    #[test]
+    fn what_shows_nothing_does_not_tell() {
+        assert_eq!(changed(|_, x, y| f32::from(noise(y * WIDTH + x, 1, 60))), Place::Untold);
+        assert_eq!(changed(|luma, _, _| 100.0 + luma / 60.0), Place::Untold);
+        let all = Region::new([0.0, 0.0, 1.0, 0.9]).unwrap();
+        assert_eq!(found(&Picture::street(0, all, (0.2, 0.0), 0.0, 1.0), all), Place::Untold);
+    }
+
+    #[test]
+    fn a_large_crop_bears_a_larger_shift() {
+        let wide = Region::new([0.1, 0.1, 0.9, 0.5]).unwrap();
+        assert_eq!(found(&Picture::street(0, wide, (0.04, 0.0), 0.0, 1.0), wide), Place::Home);
+        assert_eq!(found(&Picture::street(0, wide, (0.15, 0.0), 0.0, 1.0), wide), Place::Elsewhere);
+    }
+}
