@@ -21,10 +21,15 @@ mod onnxruntime;
 mod pictures;
 #[path = "companion/real.rs"]
 mod real;
+#[allow(dead_code)]
+#[path = "support/scene.rs"]
+mod scene;
 #[path = "companion/suggest.rs"]
 mod suggest;
 #[path = "companion/train.rs"]
 mod train;
+#[path = "companion/tune.rs"]
+mod tune;
 
 use cli::Sandbox;
 

@@ -4,7 +4,7 @@ use crate::board::{Board, DEFAULT_BOARD};
 use crate::camera::{Capture, Pacing, Reader, Source};
 use crate::config::{Codec, region};
 use crate::exit::UsageError;
-use crate::watch::crop::CropBuffer;
+use crate::watch::crop::{CropBuffer, Region};
 use crate::watch::frame::Frame;
 use anyhow::{Context, Result, bail};
 use embassy_time::Instant;
@@ -67,16 +67,17 @@ impl Clip {
         }
     }
 
-    /// Cuts the crop out of a frame. `edges`: fractions 0..1, or pixels of the source's own frames.
-    pub fn cut(&mut self, sample: &Sample, edges: [f64; 4], crop: &mut CropBuffer) -> Result<()> {
+    /// Cuts the crop out of a frame and says where it lies. `edges`: fractions 0..1, or pixels of the source's own
+    /// frames.
+    pub fn cut(&mut self, sample: &Sample, edges: [f64; 4], crop: &mut CropBuffer) -> Result<Region> {
         self.reader.read(sample, Instant::now(), |frame| fill(crop, frame, edges))?
     }
 }
 
-fn fill(crop: &mut CropBuffer, frame: &Frame, edges: [f64; 4]) -> Result<()> {
+fn fill(crop: &mut CropBuffer, frame: &Frame, edges: [f64; 4]) -> Result<Region> {
     let size = [frame.width as u32, frame.height as u32];
     let region = region(edges, Some(size)).map_err(|why| UsageError(format!("--crop {why}")))?;
     let rect = region.pixels(frame.width, frame.height).context("the frames are smaller than 2 x 2")?;
     crop.copy_from(frame, rect);
-    Ok(())
+    Ok(region)
 }

@@ -5,7 +5,7 @@ use super::clip::Clip;
 use crate::camera::Source;
 use crate::config::Codec;
 use crate::exit::UsageError;
-use crate::watch::crop::CropBuffer;
+use crate::watch::crop::{CropBuffer, Region};
 use crate::watch::gate::{Gate, GateSettings, MOTION_PERIOD, Reason};
 use crate::watch::motion::{Motion, MotionSettings, Movement, Shown};
 use anyhow::Result;
@@ -74,6 +74,7 @@ pub struct Course {
     /// The still frame that came nearest to motion.
     pub nearest: Option<Picture>,
     pub others: Vec<Other>,
+    pub region: Region,
     /// Width and height of the crop in pixels, columns and rows of its grid.
     pub size: (usize, usize),
     pub grid: (usize, usize),
@@ -132,7 +133,7 @@ impl Tune {
             .map(|&threshold| Eye::new(MotionSettings { threshold, ..self.motion }, self.interval))
             .collect();
         let (mut moments, mut stretches) = (Vec::new(), Vec::<Stretch>::new());
-        let (mut nearest, mut next) = (None::<Picture>, self.from);
+        let (mut nearest, mut next, mut region) = (None::<Picture>, self.from, Region::FULL);
         while let Some((seconds, sample)) = clip.next()? {
             if self.to.is_some_and(|to| seconds >= to) {
                 break;
@@ -141,7 +142,7 @@ impl Tune {
                 continue;
             }
             next = self.every.map_or(next, |every| seconds + every);
-            clip.cut(&sample, self.crop, &mut crop)?;
+            region = clip.cut(&sample, self.crop, &mut crop)?;
             let (moment, begins) = eye.see(seconds, &crop);
             others.iter_mut().for_each(|other| {
                 other.see(seconds, &crop);
@@ -176,7 +177,7 @@ impl Tune {
         others.sort_by_key(|other| other.threshold);
         let (grid, limit) = (eye.motion.grid(), eye.motion.limit());
         let size = (crop.width(), crop.height());
-        Ok(Course { moments, stretches, nearest, others, size, grid, limit })
+        Ok(Course { moments, stretches, nearest, others, region, size, grid, limit })
     }
 }
 

@@ -155,7 +155,7 @@ fn jpeg(picture: &RgbImage) -> Option<String> {
 fn others(others: &[Other], threshold: u8) -> Markup {
     html! {
         table {
-            thead { tr { th scope="col" { "threshold" } th scope="col" { "times it moved" } th scope="col" { "looks" } } }
+            thead { tr { th scope="col" { "threshold" } th scope="col" { "movements" } th scope="col" { "looks" } } }
             tbody {
                 @for other in others {
                     tr class=(if other.threshold == threshold { "set" } else { "" }) {
@@ -210,7 +210,8 @@ fn plot(course: &Course, settings: &MotionSettings) -> Markup {
                 }
                 @for part in 0..=4 {
                     @let at = f64::from(part) / 4.0;
-                    text x=(WIDTH * at) y=(HEIGHT + 34.0) text-anchor="middle" {
+                    @let anchor = match part { 0 => "start", 4 => "end", _ => "middle" };
+                    text x=(WIDTH * at) y=(HEIGHT + 34.0) text-anchor=(anchor) {
                         (format!("{:.0} s", first + at * course.seconds()))
                     }
                 }
@@ -234,7 +235,7 @@ fn round(value: f64) -> f64 {
 
 const OWN_STYLE: &str = "
 h1 { font-size: 1.5rem; overflow-wrap: anywhere; }
-svg.course { width: 100%; }
+svg.course { width: 100%; } svg.course rect { shape-rendering: crispEdges; }
 svg.course rect.still { fill: var(--hint); } svg.course rect.motion { fill: var(--mark); }
 svg.course rect.jump { fill: var(--bad); }
 svg.course line.grid { stroke: var(--line); } svg.course line.limit { stroke: var(--fg); stroke-dasharray: 5 4; }

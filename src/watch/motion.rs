@@ -177,7 +177,7 @@ impl Motion {
             }
         }
         // A background of one frame knows no noise yet.
-        let young = self.age == 0;
+        let young = self.age == 0 && self.noise == 0;
         self.learn(now, light);
         if light.step.abs() > i32::from(self.settings.threshold) {
             Movement::Jump

@@ -79,7 +79,7 @@ pub fn run(args: TuneArgs) -> Result<()> {
     let interval = Duration::from_millis((interval * 1e3) as u64);
     let tune = Tune { source, crop, codec, from, to, every, motion: settings, interval };
     let course = tune.run()?;
-    let toml = toml(&settings, crop);
+    let toml = toml(&settings, &course);
     print(&parsed.redacted(), &course, &settings, &toml)?;
     if let Some(out) = out {
         let name = match &parsed {
@@ -106,8 +106,8 @@ fn print(name: &str, course: &Course, settings: &MotionSettings, toml: &str) -> 
         grid.0,
         grid.1
     )?;
-    let moving: f64 = stretches.iter().map(|stretch| stretch.to - stretch.from).sum();
-    writeln!(out, "moved {} times, {moving:.1} s in all", stretches.len())?;
+    let moving = stretches.iter().fold(0.0, |sum, stretch| sum + stretch.to - stretch.from);
+    writeln!(out, "movements {}, {moving:.1} s in all", stretches.len())?;
     for stretch in stretches.iter().take(LISTED) {
         let share = 100.0 * stretch.strongest.changed as f64 / course.cells() as f64;
         let jump =
@@ -129,22 +129,23 @@ fn print(name: &str, course: &Course, settings: &MotionSettings, toml: &str) -> 
         [Reason::Start, Reason::Motion, Reason::Interval].map(|why| course.looks(why));
     let total = start + motion + interval;
     writeln!(out, "looks {total}: start {start}, motion {motion}, interval {interval}")?;
-    writeln!(out, "\nthreshold  moved  looks")?;
+    writeln!(out, "\nthreshold  movements  looks")?;
     for other in &course.others {
         let set = if other.threshold == settings.threshold { "  <- this one" } else { "" };
-        writeln!(out, "{:9} {:6} {:6}{set}", other.threshold, other.stretches, other.looks)?;
+        writeln!(out, "{:9} {:10} {:6}{set}", other.threshold, other.stretches, other.looks)?;
     }
     write!(out, "\n{toml}")?;
     Ok(())
 }
 
 /// What to write into the configuration.
-fn toml(settings: &MotionSettings, crop: Crop) -> String {
+fn toml(settings: &MotionSettings, course: &Course) -> String {
     let MotionSettings { threshold, area, lightning_threshold, frame_alpha } = settings;
+    let crop = course.region.edges().map(|edge| format!("{edge:.4}")).join(", ");
     format!(
         "[classification.custom.NAME.state_config.motion]\n\
          threshold = {threshold}\narea = {area:?}\nlightning_threshold = {lightning_threshold:?}\n\
          frame_alpha = {frame_alpha:?}\n\n\
-         [classification.custom.NAME.state_config.cameras.CAMERA]\ncrop = {crop:?}\n"
+         [classification.custom.NAME.state_config.cameras.CAMERA]\ncrop = [{crop}]\n"
     )
 }
