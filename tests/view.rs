@@ -16,16 +16,19 @@ mod pictures;
 mod rtsp;
 #[path = "support/scene.rs"]
 mod scene;
+#[path = "support/yard.rs"]
+mod yard;
 
 use ajard::{Ajard, LIMIT, events, wait_for_event};
-use image::{Rgb, RgbImage, imageops};
+use image::{RgbImage, imageops};
 use mosquitto::{Listener, Mosquitto};
-use pictures::{Gate, gate};
+use pictures::Gate;
 use rtsp::Rtsp;
 use scene::{Scene, encode_film};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
+use yard::yard;
 
 const ATTRIBUTES: &str = "ajar/test/hall/lamp/attributes";
 const SMALL: &str = "video/x-raw,width=320,height=240,framerate=10/1";
@@ -143,22 +146,6 @@ fn another_size_goes_on_and_another_shape_is_unknown() {
     wait_for_story(&scene, &["on", "geometry", "on"]);
 }
 
-/// A wall of boxes with a gate in it, seen by a camera that was turned to the side by part of the frame.
-fn yard(state: Gate, day: u32, aside: f32) -> RgbImage {
-    let (width, height) = (320, 180);
-    let shift = (aside * width as f32) as u32;
-    let boxes =
-        |x: u32, y: u32, side: u32| ((x / side) * 73 + (y / side) * 151 + (x / side) * (y / side) * 29) % 60;
-    let mut yard = RgbImage::from_fn(width, height, |x, y| {
-        let x = x + shift;
-        Rgb([60 + (boxes(x, y, 41) + boxes(x, y, 17) + boxes(x, y, 11) / 2) as u8; 3])
-    });
-    let light = day % 2 * 20;
-    yard.pixels_mut().for_each(|pixel| pixel.0 = pixel.0.map(|code| code + light as u8));
-    imageops::overlay(&mut yard, &gate(state, day), 110 - i64::from(shift), 54);
-    yard
-}
-
 #[test]
 fn a_camera_that_is_turned_is_moved_until_it_is_turned_back() {
     let scene = Scene::new();
@@ -170,14 +157,14 @@ fn a_camera_that_is_turned_is_moved_until_it_is_turned_back() {
     // A lamp that is a gate: its states are those of the scene's model.
     for (name, state) in [("on", Gate::Open), ("off", Gate::Closed)] {
         for day in 0..12 {
-            let frame = yard(state, 2 * day + u32::from(state == Gate::Open), 0.0);
+            let frame = yard(320, state, 2 * day + u32::from(state == Gate::Open), 0.0);
             let crop = imageops::crop_imm(&frame, 110, 54, 96, 72).to_image();
             save(&crop, &sandbox.path(&format!("gates/{name}/{day}.png")));
         }
     }
-    save(&yard(Gate::Closed, 2, 0.0), &sandbox.path("reference.png"));
+    save(&yard(320, Gate::Closed, 2, 0.0), &sandbox.path("reference.png"));
     for (name, aside) in [("here", 0.0), ("there", 0.15)] {
-        save(&yard(Gate::Open, 5, aside), &sandbox.path(&format!("{name}.png")));
+        save(&yard(320, Gate::Open, 5, aside), &sandbox.path(&format!("{name}.png")));
     }
     for line in [
         "train --name lamp --dataset gates --key k --out gate.ajb --reference hall=reference.png",

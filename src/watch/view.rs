@@ -147,7 +147,8 @@ mod tests {
     impl Scene {
         fn new(frozen_after: Duration) -> Scene {
             let view = ViewSettings { crop: crop(), aspect: None, frozen_after };
-            let gate = GateSettings { motion: Some(MotionSettings::DEFAULT), interval: Duration::from_secs(1) };
+            let gate =
+                GateSettings { motion: Some(MotionSettings::DEFAULT), interval: Duration::from_secs(1) };
             let decision = DecisionSettings {
                 threshold: 0.8,
                 max_distance: 1.0,

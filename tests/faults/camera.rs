@@ -36,11 +36,15 @@ impl Lamp {
     }
 }
 
-/// Ten pictures a second, a keyframe each second.
+/// What encodes ten pictures a second, with a keyframe each second.
+pub const ENCODER: &str = "videoconvert ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=10 \
+     ! rtph264pay name=pay0 pt=96 config-interval=1";
+
+/// The lamp, at a size that can be changed.
 fn launch(lamp: Lamp) -> String {
     format!(
-        "( videotestsrc name=lamp is-live=true pattern={} ! video/x-raw,format=I420,width=320,height=240,framerate=10/1 \
-         ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=10 ! rtph264pay name=pay0 pt=96 config-interval=1 )",
+        "( videotestsrc name=lamp is-live=true pattern={} ! capsfilter name=size \
+         caps=video/x-raw,format=I420,width=320,height=240,framerate=10/1 ! {ENCODER} )",
         lamp.pattern()
     )
 }
@@ -53,12 +57,13 @@ pub struct Camera {
 }
 
 impl Camera {
-    pub fn start(lamp: Lamp) -> Camera {
+    fn off() -> Camera {
         let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
-        let mut camera =
-            Camera { port: free.expect("a free port").port(), around: Vec::new(), process: None };
-        camera.switch_on(lamp);
-        camera
+        Camera { port: free.expect("a free port").port(), around: Vec::new(), process: None }
+    }
+
+    pub fn start(lamp: Lamp) -> Camera {
+        Camera::start_with(&launch(lamp))
     }
 
     /// In a network namespace, where every port is free. Nobody outside can see whether it answers.
@@ -73,7 +78,18 @@ impl Camera {
         format!("rtsp://127.0.0.1:{}/cam", self.port)
     }
 
+    /// With a pipeline of its own.
+    pub fn start_with(launch: &str) -> Camera {
+        let mut camera = Camera::off();
+        camera.switch_on_with(launch);
+        camera
+    }
+
     pub fn switch_on(&mut self, lamp: Lamp) {
+        self.switch_on_with(&launch(lamp));
+    }
+
+    fn switch_on_with(&mut self, launch: &str) {
         let exe = std::env::current_exe().expect("this program");
         let mut command = match self.around.split_first() {
             Some((program, words)) => {
@@ -83,7 +99,7 @@ impl Camera {
             }
             None => Command::new(exe),
         };
-        command.arg("serve").arg(self.port.to_string()).arg(lamp.state()).stdin(Stdio::piped());
+        command.arg("serve").arg(self.port.to_string()).arg(launch).stdin(Stdio::piped());
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a camera");
         let orders = child.stdin.take().expect("a pipe");
         self.process = Some((child, orders));
@@ -110,7 +126,18 @@ impl Camera {
     }
 
     pub fn show(&mut self, lamp: Lamp) {
-        self.order(&format!("show {}", lamp.state()));
+        self.set("lamp", "pattern", lamp.pattern());
+    }
+
+    /// Sets a property of an element of its pipeline.
+    pub fn set(&mut self, element: &str, property: &str, value: &str) {
+        self.order(&format!("set {element} {property} {value}"));
+    }
+
+    /// The size of its pictures from now on.
+    pub fn resize(&mut self, width: u32, height: u32) {
+        let caps = format!("video/x-raw,format=I420,width={width},height={height},framerate=10/1");
+        self.set("size", "caps", &caps);
     }
 
     /// The time stamps of its pictures go on so much later or earlier.
@@ -130,15 +157,13 @@ impl Drop for Camera {
     }
 }
 
-/// What the process does: `serve PORT STATE`, until its standard input ends.
+/// What the process does: `serve PORT PIPELINE`, until its standard input ends.
 pub fn serve(words: &[String]) {
-    let lamp = |state: &str| if state == "off" { Lamp::Off } else { Lamp::On };
-    let port = words[0].parse().expect("a port");
-    let server = Rtsp::serve_on(port, &launch(lamp(&words[1])));
+    let server = Rtsp::serve_on(words[0].parse().expect("a port"), &words[1]);
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-        match line.split_once(' ') {
-            Some(("show", state)) => server.set("lamp", "pattern", lamp(state).pattern()),
-            Some(("jump", seconds)) => {
+        match line.splitn(4, ' ').collect::<Vec<_>>()[..] {
+            ["set", element, property, value] => server.set(element, property, value),
+            ["jump", seconds] => {
                 let seconds: i64 = seconds.parse().expect("seconds");
                 server.shift((seconds * 90_000) as u32);
             }

@@ -4,13 +4,18 @@
 
 #[path = "../support/cli.rs"]
 mod cli;
+#[path = "../support/pictures.rs"]
+mod pictures;
 #[path = "../support/rtsp.rs"]
 mod rtsp;
 #[path = "../support/scene.rs"]
 mod scene;
+#[path = "../support/yard.rs"]
+mod yard;
 
 mod camera;
 mod network;
+mod picture;
 mod rig;
 mod soak;
 mod stream;
@@ -66,7 +71,7 @@ fn main() {
     }
     let wanted: Vec<&String> = words.iter().filter(|word| !word.starts_with('-')).collect();
     let rounds = std::env::var("AJAR_FAULT_ROUNDS").map_or(1, |rounds| rounds.parse().expect("a number"));
-    let rows: Vec<Row> = stream::ROWS.into_iter().collect();
+    let rows: Vec<Row> = stream::ROWS.into_iter().chain(picture::ROWS).collect();
     let rows: Vec<Row> = rows
         .into_iter()
         .filter(|row| wanted.is_empty() || wanted.iter().any(|w| row.name.contains(*w)))

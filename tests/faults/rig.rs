@@ -46,25 +46,41 @@ pub struct Around<'a> {
     /// Runs it, such as `ip netns exec NAME`.
     pub words: Vec<String>,
     pub variables: Vec<(&'a str, String)>,
-    /// More keys of the camera, and of its watch.
+    /// More keys of the camera.
     pub camera: &'a str,
-    pub watch: &'a str,
+    /// `frozen_after` of the camera in seconds: the lamp is without noise, so a living camera would not do.
+    pub frozen_after: u32,
 }
 
 impl Rig {
     pub fn start(scene: &Scene, source: &str, around: &Around) -> Rig {
+        Rig::watch(scene, source, around, "store", ([320, 240], [20, 20, 300, 200]))
+    }
+
+    /// With the model of a gate in a yard that lies in `gates/store`.
+    pub fn start_gate(scene: &Scene, source: &str) -> Rig {
+        Rig::watch(scene, source, &Around::default(), "gates/store", ([320, 180], [110, 54, 206, 126]))
+    }
+
+    fn watch(
+        scene: &Scene,
+        source: &str,
+        around: &Around,
+        models: &str,
+        (frame, crop): ([u32; 2], [u32; 4]),
+    ) -> Rig {
         let sandbox = Sandbox::new();
         // A store of its own: what one watch does to its model must not reach another.
         let store = sandbox.path("store");
-        let copied = Command::new("cp").arg("-r").arg(scene.sandbox.path("store")).arg(&store).status();
+        let copied = Command::new("cp").arg("-r").arg(scene.sandbox.path(models)).arg(&store).status();
         assert!(copied.expect("cp").success());
         let (keys, control) = (scene.sandbox.path("k"), sandbox.path("control.sock"));
-        let Around { camera, watch, .. } = around;
+        let Around { camera, frozen_after, .. } = around;
         let config = format!(
             "[device]\nid = \"test\"\nstore = {store:?}\ntrusted_keys = {keys:?}\ncontrol_socket = {control:?}\n\
-             [cameras.hall]\nsource = {source:?}\nframe_size = [320, 240]\n{camera}\n\
+             [cameras.hall]\nsource = {source:?}\nframe_size = {frame:?}\nfrozen_after = {frozen_after}\n{camera}\n\
              [classification.custom.lamp.state_config]\ninterval = 1\n\
-             [classification.custom.lamp.state_config.cameras.hall]\ncrop = [20, 20, 300, 200]\n{watch}\n"
+             [classification.custom.lamp.state_config.cameras.hall]\ncrop = {crop:?}\n"
         );
         let config = sandbox.write("config.toml", config);
         let events = sandbox.path("events.jsonl");

@@ -44,13 +44,13 @@ pub const ROWS: [Row; 12] = [
 ];
 
 /// A camera and an `ajard` that has said what it shows.
-fn begin(scene: &Scene, camera: &Camera, around: &Around) -> Result<Rig, String> {
+pub fn begin(scene: &Scene, camera: &Camera, around: &Around) -> Result<Rig, String> {
     let mut rig = Rig::start(scene, &camera.url(), around);
     rig.wait_state(0, Lamp::On)?;
     Ok(rig)
 }
 
-fn pause(seconds: f64) {
+pub fn pause(seconds: f64) {
     std::thread::sleep(Duration::from_secs_f64(seconds));
 }
 
