@@ -31,20 +31,27 @@ use std::path::Path;
 use yard::yard;
 
 const ATTRIBUTES: &str = "ajar/test/hall/lamp/attributes";
-const SMALL: &str = "video/x-raw,width=320,height=240,framerate=10/1";
+const SMALL: &str = "video/x-raw,format=I420,width=320,height=240,framerate=10/1";
+const SPECK: &str = "video/x-raw,format=I420,width=16,height=16,framerate=10/1";
 
-/// A tenth of a second after another, the lamp as a camera of little noise sees it.
-fn live(pattern: &str, seconds: u32) -> String {
-    let frames = 10 * seconds;
+/// The lamp for some seconds, with a speck of noise on it that is as clear as `alpha`.
+fn lamp(pattern: &str, seconds: u32, alpha: f32) -> String {
+    let (frames, name) = (10 * seconds, format!("{pattern}{seconds}"));
     format!(
-        "compositor name={pattern} sink_1::alpha=0.2 sink_1::xpos=150 sink_1::ypos=100 ! {SMALL} ! film. \
-         videotestsrc pattern={pattern} num-buffers={frames} ! {SMALL} ! {pattern}.sink_0 \
-         videotestsrc pattern=snow num-buffers={frames} ! video/x-raw,width=16,height=16,framerate=10/1 ! {pattern}.sink_1"
+        "compositor name={name} sink_1::alpha={alpha} sink_1::xpos=150 sink_1::ypos=100 ! {SMALL} ! film. \
+         videotestsrc pattern={pattern} num-buffers={frames} ! {SMALL} ! {name}.sink_0 \
+         videotestsrc pattern=snow num-buffers={frames} ! {SPECK} ! {name}.sink_1"
     )
 }
 
+/// As a camera of little noise sees it.
+fn live(pattern: &str, seconds: u32) -> String {
+    lamp(pattern, seconds, 0.2)
+}
+
+/// As a camera without any.
 fn still(pattern: &str, seconds: u32) -> String {
-    format!("videotestsrc pattern={pattern} num-buffers={} ! {SMALL} ! film.", 10 * seconds)
+    lamp(pattern, seconds, 0.0)
 }
 
 /// The lamp's device with this camera, and `more` in the camera's section.

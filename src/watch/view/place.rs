@@ -27,7 +27,7 @@ const SURE: f32 = 0.55;
 /// Least score of pictures of one place, whatever the light.
 const FITS: f32 = 0.2;
 /// How much better another pose must fit.
-const CLEARLY: f32 = 0.05;
+const CLEARLY: f32 = 0.04;
 /// Below this score two pictures that show much show two places.
 const LOST: f32 = 0.16;
 /// Least contrast and softness of a picture that tells its place: noise has less of both.
@@ -125,12 +125,14 @@ const fn turn(cos: f32, sin: f32) -> Turn {
 }
 
 const NONE: Turn = turn(1.0, 0.0);
-/// By 3, 6, 10 and 15 degrees either way, and nearer or farther.
-const TURNS: [Turn; 14] = [
+/// By 3, 4.5, 6.5, 10 and 15 degrees either way, and nearer or farther.
+const TURNS: [Turn; 16] = [
     turn(0.998_63, 0.052_34),
     turn(0.998_63, -0.052_34),
-    turn(0.994_52, 0.104_53),
-    turn(0.994_52, -0.104_53),
+    turn(0.996_92, 0.078_46),
+    turn(0.996_92, -0.078_46),
+    turn(0.993_57, 0.113_20),
+    turn(0.993_57, -0.113_20),
     turn(0.984_81, 0.173_65),
     turn(0.984_81, -0.173_65),
     turn(0.965_93, 0.258_82),
