@@ -263,13 +263,19 @@ impl Loop {
         self.feed(clock());
     }
 
-    /// Tells each camera how much is to be decoded until the next pass.
-    fn feed(&self, now: Instant) {
+    /// Tells each camera how much is to be decoded until the next pass, and its watches how its stream is made.
+    fn feed(&mut self, now: Instant) {
         for Hunger { mode, watches, appetite, meter, pulse } in &self.hungers {
+            let keyframe_interval = meter.keyframe_interval();
+            for &index in watches {
+                if let (Some(watch), Some(interval)) = (&mut self.runners[index].watch, keyframe_interval) {
+                    watch.set_keyframe_interval(interval);
+                }
+            }
             let watches = watches.iter().filter_map(|&index| self.runners[index].watch.as_ref());
             let wants = watches.map(|watch| watch.wants(now));
             let last_frame = pulse.last().unwrap_or(Instant::MIN);
-            appetite.set(wish(*mode, wants, meter.keyframe_interval(), last_frame));
+            appetite.set(wish(*mode, wants, keyframe_interval, last_frame));
         }
     }
 

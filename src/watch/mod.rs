@@ -120,6 +120,11 @@ impl Watch {
         self.view.refer_to(reference);
     }
 
+    /// How often the camera's stream brings a keyframe.
+    pub fn set_keyframe_interval(&mut self, interval: Duration) {
+        self.view.set_keyframe_interval(interval);
+    }
+
     /// To be called on every pass of the loop, frame or no frame: staleness is decided here, and what is wrong with
     /// the stream.
     pub fn pass(&mut self, now: Instant) -> Option<Change> {

@@ -86,6 +86,11 @@ impl View {
         let _ = self.references.push(self.edges.clone());
     }
 
+    /// How often the stream brings a picture that is not made from those before it.
+    pub fn set_keyframe_interval(&mut self, interval: Duration) {
+        self.frozen.set_keyframe_interval(interval);
+    }
+
     /// Takes in a frame.
     pub fn see(&mut self, crop: &CropBuffer, thumbnail: &Thumbnail) -> Sight {
         let size = self.geometry.see(crop.frame_size());

@@ -3,7 +3,7 @@
 use crate::cli::{Sandbox, need};
 use crate::fixture::{Fixture, bundle, fixture};
 use ajar::bundle::Code::{self, *};
-use ajar::bundle::manifest::{CropSpec, Role, SelftestSpec, UnseenSpec};
+use ajar::bundle::manifest::{CropSpec, Manifest, ReferenceSpec, Role, SelftestSpec, UnseenSpec};
 use ajar::bundle::sha256_hex;
 use std::fs::{self, File};
 use std::time::{Duration, Instant};
@@ -366,6 +366,48 @@ fn manifests(fixture: &Fixture) -> Vec<Case> {
             fixture.changed(|m| m.unseen = Some(UnseenSpec { limit: 1.0, false_alarms: 1.5 })),
         ),
         case(
+            "a reference picture that readers need not know",
+            E30,
+            "reference: a reader must know of it, so requires must name \"reference\"",
+            fixture.changed(|m| m.references = vec![reference("drive", 1.5)]),
+        ),
+        case(
+            "a reference picture without its part",
+            E30,
+            "the part reference has 0 bytes, 1 pictures need 14400",
+            fixture.changed(|m| refer(m, vec![reference("drive", 1.5)])),
+        ),
+        case(
+            "a reference part without a picture",
+            E30,
+            "the part reference has 12288 bytes, 0 pictures need 0",
+            fixture.changed(|m| m.parts[1].role = Role::Reference),
+        ),
+        case(
+            "a reference picture of no shape",
+            E30,
+            "reference[0].frame_aspect: inf is not within 0.01 and 100",
+            fixture.changed(|m| refer(m, vec![reference("drive", f64::INFINITY)])),
+        ),
+        case(
+            "a reference picture of no camera",
+            E30,
+            "reference[0].camera: \"Drive\"",
+            fixture.changed(|m| refer(m, vec![reference("Drive", 1.5)])),
+        ),
+        case(
+            "more reference pictures of a camera than are compared",
+            E30,
+            "reference: more than 4 pictures of drive",
+            fixture.changed(|m| refer(m, vec![reference("drive", 1.5); 5])),
+        ),
+        case(
+            "more reference pictures than there may be",
+            E30,
+            "reference: 17 pictures, at most 16",
+            fixture.changed(|m| refer(m, vec![reference("drive", 1.5); 17])),
+        ),
+        case(
             "a self-test without its part",
             E30,
             "no part has the role selftest",
@@ -540,4 +582,13 @@ fn a_revoked_key_is_named() {
     assert_eq!(listed.stdout, format!("{key}  revoked  gate\n"));
     // Trusting it again does not help.
     sandbox.ajar_line("key trust k/ajar.pub").expect_error(2, "is revoked, as gate");
+}
+
+fn reference(camera: &str, frame_aspect: f64) -> ReferenceSpec {
+    ReferenceSpec { camera: camera.into(), frame_aspect }
+}
+
+fn refer(manifest: &mut Manifest, references: Vec<ReferenceSpec>) {
+    manifest.references = references;
+    manifest.requires.push("reference".into());
 }

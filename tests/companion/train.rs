@@ -480,3 +480,44 @@ fn a_picture_that_cannot_be_opened_is_left_out_with_and_without_per_state() {
         train(&sandbox, "gate", more).expect(0);
     }
 }
+
+#[test]
+fn reference_pictures_go_into_the_bundle() {
+    let sandbox = sandbox(2);
+    // A frame of boxes; one that shows nothing.
+    let boxes = |x: u32, y: u32| image::Rgb([(x / 20 * 37 + y / 15 * 51 + x / 20 * (y / 15) * 13) as u8; 3]);
+    sandbox.write("frame.png", encode(&image::RgbImage::from_fn(320, 180, boxes), ImageFormat::Png));
+    sandbox.write(
+        "fog.png",
+        encode(&image::RgbImage::from_pixel(320, 240, image::Rgb([128; 3])), ImageFormat::Png),
+    );
+    let more = "--crop drive=0.1,0.2,0.8,0.9 --reference drive=frame.png --reference drive=frame.png --reference yard=fog.png";
+    let output = train(&sandbox, "gate", more).expect(0);
+    assert!(output.stderr.contains("--reference yard: shows too little"), "{}", output.stderr);
+    assert!(!output.stderr.contains("--reference drive"), "{}", output.stderr);
+    sandbox.ajar_line("bundle unpack gate.ajb").expect(0);
+    let text = fs::read_to_string(sandbox.path("gate/manifest.toml")).expect("a manifest");
+    let manifest: toml::Table = text.parse().expect("TOML");
+    let names = manifest["reference"].as_array().expect("pictures").iter().map(|r| r["camera"].as_str());
+    assert_eq!(names.collect::<Vec<_>>(), [Some("drive"), Some("drive"), Some("yard")]);
+    let aspect = manifest["crops"]["drive"]["frame_aspect"].as_float().expect("an aspect");
+    assert!((aspect - 16.0 / 9.0).abs() < 1e-9);
+    let cells = fs::read(sandbox.path("gate/reference.y8")).expect("a part");
+    assert_eq!(cells.len(), 3 * 160 * 90);
+    // The boxes' luma, then fog.
+    assert_eq!(
+        (cells[0], cells[160 * 90 - 1], cells[3 * 160 * 90 - 1]),
+        (boxes(0, 0).0[0], boxes(319, 179).0[0], 128)
+    );
+    // It can be taken apart and signed again.
+    sandbox.ajar_line("bundle pack gate --key k --out again.ajb").expect(0);
+
+    for (more, says) in [
+        ("--reference frame.png", "want CAMERA=FRAME.jpg"),
+        ("--reference drive=nothing.png", "--reference nothing.png: No such file or directory"),
+        ("--reference drive=gate.json", "--reference gate.json: not a JPEG, PNG or WebP picture"),
+        (&"--reference drive=frame.png ".repeat(5), "--reference: more than 4 pictures of drive"),
+    ] {
+        train(&sandbox, "wrong", more).expect_error(2, says);
+    }
+}

@@ -6,9 +6,11 @@ use ajar::board::Board;
 use ajar::camera::{Capture, Pacing, Reader, Source};
 use ajar::companion::picture;
 use ajar::config::Codec;
+use ajar::watch::Watch;
 use ajar::watch::crop::{CropBuffer, Region};
-use ajar::watch::decision::Unknown;
+use ajar::watch::decision::{Classification, DecisionSettings, NO_DWELL, Probabilities, Unknown, Verdict};
 use ajar::watch::frame::{Chroma, Colour, Frame, Plane};
+use ajar::watch::gate::GateSettings;
 use ajar::watch::thumbnail::Thumbnail;
 use ajar::watch::view::light::{Light, Lighting};
 use ajar::watch::view::place::{Edges, Ground, Place, place};
@@ -327,4 +329,43 @@ fn figures_of_the_light() {
     let seen = pairs.iter().filter(|(day, night)| jump(day, night)).count();
     println!("roofcam, from day to night: {seen} of {} are jumps of the light", pairs.len());
     assert!(seen * 2 > pairs.len());
+    // A model that is sure of what it sees, by day and by night. The switch comes after each number of its looks.
+    let mut earliest = u64::MAX;
+    for (day, night) in pairs.iter().filter(|(day, night)| jump(day, night)).step_by(4) {
+        for day_frames in [10, 13, 17, 20, 40] {
+            earliest = earliest.min(replay(day, night, day_frames));
+        }
+    }
+    println!("roofcam, from day to night: published {earliest} ms after the switch at the earliest");
+    // Two seconds to settle, and three looks from then on.
+    assert!((3_000..10_000).contains(&earliest));
+}
+
+/// Milliseconds from the switch to the change. Ten frames a second.
+fn replay(day: &GrayImage, night: &GrayImage, day_frames: u64) -> u64 {
+    let start = Instant::from_secs(1000);
+    let view = ViewSettings { crop: middle(), aspect: None, frozen_after: Duration::MIN };
+    let gate = GateSettings { motion: true, interval: Duration::from_secs(1) };
+    let stale_after = Duration::from_secs(15);
+    let decision =
+        DecisionSettings { threshold: 0.8, max_distance: 1.0, verification: 3, dwell: NO_DWELL, stale_after };
+    let mut watch = Box::new(Watch::new(gate, view, decision, start));
+    let mut crops = [day, night].map(|picture| (picture, Box::<CropBuffer>::default(), thumbnail(picture)));
+    for frame in 0..day_frames + 200 {
+        let now = start + Duration::from_millis(100 * frame);
+        let by_night = frame >= day_frames;
+        let (picture, crop, small) = &mut crops[usize::from(by_night)];
+        with_frame(picture, now, |frame| {
+            crop.copy_from(frame, middle().pixels(frame.width, frame.height).expect("a crop"));
+        });
+        let looked = watch.see(now, crop, small).is_some();
+        let probabilities = if by_night { [0.05, 0.95] } else { [0.95, 0.05] };
+        let probabilities = Probabilities::from_slice(&probabilities).expect("two states");
+        let said = Classification { probabilities, distance: None };
+        let change = looked.then(|| watch.conclude(now, &said).1).flatten();
+        if change.is_some_and(|change| change.to == Verdict::State(1)) {
+            return 100 * (frame - day_frames);
+        }
+    }
+    panic!("the night was never published");
 }

@@ -15,6 +15,7 @@ use crate::companion::{BACKBONE, keys, report, shipped_plan, signed};
 use crate::engine::Engine;
 use crate::exit::{Kept, UsageError};
 use crate::watch::view::MAX_REFERENCES;
+use crate::watch::view::place::Edges;
 use anyhow::Result;
 use clap::Args;
 use std::io::{Write, stdout};
@@ -112,6 +113,13 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         seed: args.seed,
         false_alarms: args.false_alarms,
     };
+    for Reference { camera, thumbnail, .. } in &label.references {
+        let mut edges = Edges::default();
+        edges.take(thumbnail);
+        if !edges.tells() {
+            log::warn!("--reference {camera}: shows too little to tell whether the camera was moved");
+        }
+    }
     let mut trained = train(&dataset, &engine, &cache, &settings)?;
     cache.prune();
     trained.report.champion =

@@ -84,7 +84,8 @@ impl Edges {
         self.contrast
     }
 
-    fn tells(&self) -> bool {
+    /// Whether it shows enough to tell where it was taken.
+    pub fn tells(&self) -> bool {
         self.contrast >= MIN_CONTRAST && self.softness() >= MIN_SOFTNESS
     }
 
