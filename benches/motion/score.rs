@@ -75,6 +75,10 @@ impl Witness {
             };
             let explained =
                 events.iter().filter(due).any(|event| event.what != What::Flash || said == Movement::Jump);
+            let lit = |event: &Event| matches!(event.what, What::Light | What::Flash);
+            if explained && said == Movement::Jump && !events.iter().filter(due).any(lit) {
+                list("motion told as a jump", time);
+            }
             if !explained && time >= last + ONE_TRIGGER {
                 last = time;
                 score.false_triggers += 1;

@@ -109,12 +109,14 @@ pub struct Motion {
     cells: [Cell; CELLS],
     /// Mean noise of all cells.
     noise: u16,
+    /// Code values that most cells were brighter by in the last frame, if the light did not explain it.
+    step: i32,
     learned: Instant,
     /// Times that the background has learned since it started.
     age: u16,
 }
 
-/// The light of a frame against that of the one before.
+/// The light of a frame against the background's, which is that of the frame before.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Light {
     /// Code values that most cells are brighter by.
@@ -146,6 +148,7 @@ impl Motion {
             rows: 0,
             cells: [Cell::START; CELLS],
             noise: 0,
+            step: 0,
             learned: Instant::MIN,
             age: 0,
         }
@@ -165,12 +168,17 @@ impl Motion {
             return Movement::Still;
         }
         let count = columns * rows;
-        let mut light = self.light();
+        let light = self.light();
+        let sudden = (light.step - self.step).abs() > i32::from(self.settings.threshold);
         let mut changed = self.compare(light);
-        if changed * UNEXPLAINED_PART >= count {
+        let explained = changed * UNEXPLAINED_PART < count;
+        if explained {
+            self.step = 0;
+            self.relight(light);
+        } else {
             // Whatever that is, it is not the light alone.
-            light = Light::SAME;
-            changed = self.compare(light);
+            self.step = light.step;
+            changed = self.compare(Light::SAME);
             if changed as f32 >= self.settings.lightning_threshold * count as f32 {
                 self.restart(now);
                 return Movement::Jump;
@@ -178,8 +186,8 @@ impl Motion {
         }
         // A background of one frame knows no noise yet.
         let young = self.age == 0 && self.noise == 0;
-        self.learn(now, light);
-        if light.step.abs() > i32::from(self.settings.threshold) {
+        self.learn(now);
+        if explained && sudden {
             Movement::Jump
         } else if changed >= self.limit() && !young {
             Movement::Motion
@@ -221,6 +229,15 @@ impl Motion {
         self.cells.iter_mut().for_each(|cell| cell.background = cell.luma);
         self.learned = now;
         self.age = 0;
+        self.step = 0;
+    }
+
+    /// Puts the background into this light.
+    fn relight(&mut self, light: Light) {
+        if light != Light::SAME {
+            let count = self.columns * self.rows;
+            self.cells[..count].iter_mut().for_each(|cell| cell.background = light.on(cell.background));
+        }
     }
 
     fn average(&mut self, crop: &CropBuffer, columns: usize, rows: usize) {
@@ -262,7 +279,8 @@ impl Motion {
             // Less than a code value is left to the learning.
             return Light::SAME;
         }
-        let near = 2 * i32::from(self.settings.threshold);
+        // Farther off is something else than the light.
+        let near = i32::from(self.settings.threshold);
         let (mut n, mut cells, mut backgrounds, mut products, mut squares) = (0, 0, 0, 0, 0);
         for (cell, background) in pairs().filter(|&(cell, b)| (code(cell, b) - step).abs() <= near) {
             n += 1;
@@ -304,11 +322,8 @@ impl Motion {
         cells.filter(|(x, y)| self.cells[y * self.columns + x].changed).count() > NEIGHBOURS
     }
 
-    fn learn(&mut self, now: Instant, light: Light) {
+    fn learn(&mut self, now: Instant) {
         let count = self.columns * self.rows;
-        if light != Light::SAME {
-            self.cells[..count].iter_mut().for_each(|cell| cell.background = light.on(cell.background));
-        }
         let periods = now.saturating_duration_since(self.learned).as_ticks() / BACKGROUND_PERIOD.as_ticks();
         if periods == 0 {
             return;
