@@ -2,6 +2,7 @@
 //!
 //! The keys under `classification` are Frigate's. See docs/config.md.
 
+mod camera;
 pub mod motion;
 
 use crate::board::{Board, DEFAULT_BOARD};
@@ -9,6 +10,7 @@ use crate::bundle::names::check_model_name;
 use crate::exit::UsageError;
 use crate::watch::crop::Region;
 use crate::watch::motion::MotionSettings;
+pub use camera::{CameraConfig, Codec, Decode, Receiver, StreamName, Transport};
 use embassy_time::Duration;
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
@@ -19,8 +21,6 @@ use std::path::{Path, PathBuf};
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
 /// Distance from the training that a watch bears unless it says otherwise: the model's own limit.
 const DEFAULT_MAX_DISTANCE: f32 = 1.0;
-/// Time without any change in the crop after which a camera is taken for frozen.
-const DEFAULT_FROZEN_AFTER: Duration = Duration::from_secs(30);
 /// Thirty years: keeps every sum of times far from overflow.
 const MAX_SECONDS: f64 = 1e9;
 const MIN_INTERVAL: Duration = Duration::from_millis(500);
@@ -152,82 +152,6 @@ pub enum Level {
     Active,
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CameraConfig {
-    /// `rtsp://...`, `http://...`, a V4L2 device, a video file, or a GStreamer pipeline.
-    pub source: String,
-    /// The same pictures at another size, for the watches that want it.
-    pub substream: Option<String>,
-    /// What receives an RTSP stream: the lean one where it can.
-    pub receiver: Option<Receiver>,
-    /// What carries an RTSP stream.
-    #[serde(default)]
-    pub transport: Transport,
-    /// What an RTSP camera sends. The lean receiver finds out.
-    pub codec: Option<Codec>,
-    /// How much of the stream is decoded.
-    #[serde(default)]
-    pub decode: Decode,
-    /// Width and height that crops in pixels refer to.
-    pub frame_size: Option<[u32; 2]>,
-    /// Bit-identical for this long, its picture is frozen; never if it is 0.
-    #[serde(default = "default_frozen_after", deserialize_with = "seconds")]
-    pub frozen_after: Duration,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Codec {
-    #[default]
-    H264,
-    H265,
-    Mjpeg,
-}
-
-/// What receives an RTSP stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Receiver {
-    /// Ajar's own use of a library that only receives: by TCP, without TLS.
-    Lean,
-    /// GStreamer's.
-    Rtspsrc,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Transport {
-    #[default]
-    Tcp,
-    Udp,
-}
-
-/// Which of a camera's streams a watch looks at.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum StreamName {
-    /// The camera's `source`.
-    #[default]
-    Main,
-    /// Its `substream`.
-    Sub,
-}
-
-/// How much of an H.264 or H.265 stream is decoded. Others are decoded whole.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Decode {
-    /// Keyframes while nothing happens, everything while something does or where keyframes are rare; one keyframe a
-    /// look where motion is off.
-    #[default]
-    Auto,
-    Keyframes,
-    All,
-    /// One keyframe a look, even where motion is on.
-    Interval,
-}
-
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Classification {
@@ -263,10 +187,6 @@ fn default_max_distance() -> f32 {
 
 fn default_motion() -> Option<MotionSettings> {
     Some(MotionSettings::DEFAULT)
-}
-
-fn default_frozen_after() -> Duration {
-    DEFAULT_FROZEN_AFTER
 }
 
 fn default_interval() -> Duration {
@@ -316,7 +236,7 @@ impl Config {
         self.check_mqtt()?;
         for (name, camera) in &self.cameras {
             check_model_name(name).map_err(|why| format!("cameras: name {why}"))?;
-            check_camera(camera).map_err(|why| format!("cameras.{name}.{why}"))?;
+            camera::check(camera).map_err(|why| format!("cameras.{name}.{why}"))?;
         }
         if self.watches().next().is_none() {
             return Err("nothing to watch: add a model under [classification.custom.NAME]".into());
@@ -447,41 +367,6 @@ impl Config {
         }
         Ok(())
     }
-}
-
-fn check_camera(camera: &CameraConfig) -> Result<(), String> {
-    check_source(&camera.source).map_err(|why| format!("source: {why}"))?;
-    if let Some(substream) = &camera.substream {
-        check_source(substream).map_err(|why| format!("substream: {why}"))?;
-    }
-    if camera.receiver == Some(Receiver::Lean) {
-        if camera.transport == Transport::Udp {
-            return Err("receiver: the lean one receives by TCP only; leave it out".into());
-        }
-        let streams = [Some(&camera.source), camera.substream.as_ref()];
-        if !streams.into_iter().flatten().all(|stream| stream.starts_with("rtsp://")) {
-            return Err("receiver: the lean one receives rtsp:// only; leave it out".into());
-        }
-    }
-    if camera.frame_size.is_some_and(|size| size.contains(&0)) {
-        return Err("frame_size: want [width, height] in pixels".into());
-    }
-    Ok(())
-}
-
-fn check_source(source: &str) -> Result<(), String> {
-    if source.trim().is_empty() {
-        return Err("is empty".into());
-    }
-    // Everything else with a scheme would be taken for a file of that name.
-    let scheme = source.split_once("://").map(|(scheme, _)| scheme);
-    let readable = scheme.is_none_or(|scheme| ["rtsp", "rtsps", "http", "https", "file"].contains(&scheme));
-    if !readable && !source.contains('!') {
-        let why =
-            "want rtsp://, http://, a file, a V4L2 device, or a GStreamer pipeline, which can read more";
-        return Err(format!("{source:?} cannot be read: {why}"));
-    }
-    Ok(())
 }
 
 /// Jaro-Winkler similarity from which a name may be what was meant.

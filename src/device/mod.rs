@@ -4,7 +4,8 @@
 //! cameras   keep the pipelines running       the supervisor's thread
 //! reception receives RTSP streams            a thread of its own
 //! sieve     drops what need not be decoded;  appetite says how much must be
-//! mailbox   the newest crop of each watch    GStreamer's threads put it there
+//! inlet     cuts each watch's crop out       GStreamer's threads
+//! mailbox   the newest crop of each watch
 //! run       the loop over all watches        main thread
 //! models    what the watches classify with; lowering makes a backbone's plan where there is none
 //! probation what a model on trial shows while it runs
@@ -16,11 +17,12 @@
 
 pub mod appetite;
 mod backoff;
-pub mod cameras;
+mod cameras;
 pub mod control;
 pub mod events;
 pub mod gpio;
 mod inbox;
+pub mod inlet;
 pub mod journal;
 pub mod keeper;
 pub mod lowering;

@@ -1,9 +1,9 @@
 //! The loop: every watch, from the newest crop to the outputs.
 
 use super::appetite::{Appetite, wish};
-use super::cameras::Pulse;
 use super::events::{Attempt, Events};
 use super::gpio::Gpio;
+use super::inlet::Pulse;
 use super::journal::Journal;
 use super::keeper::{Desk, Swap};
 use super::mailbox::Mailbox;

@@ -11,6 +11,7 @@ use ajar::watch::crop::{CropBuffer, Region};
 use ajar::watch::decision::{Classification, DecisionSettings, NO_DWELL, Probabilities, Unknown, Verdict};
 use ajar::watch::frame::{Chroma, Colour, Frame, Plane};
 use ajar::watch::gate::GateSettings;
+use ajar::watch::motion::MotionSettings;
 use ajar::watch::thumbnail::Thumbnail;
 use ajar::watch::view::light::{Light, Lighting};
 use ajar::watch::view::place::{Edges, Ground, Place, place};
@@ -345,7 +346,7 @@ fn figures_of_the_light() {
 fn replay(day: &GrayImage, night: &GrayImage, day_frames: u64) -> u64 {
     let start = Instant::from_secs(1000);
     let view = ViewSettings { crop: middle(), aspect: None, frozen_after: Duration::MIN };
-    let gate = GateSettings { motion: true, interval: Duration::from_secs(1) };
+    let gate = GateSettings { motion: Some(MotionSettings::DEFAULT), interval: Duration::from_secs(1) };
     let stale_after = Duration::from_secs(15);
     let decision =
         DecisionSettings { threshold: 0.8, max_distance: 1.0, verification: 3, dwell: NO_DWELL, stale_after };
