@@ -21,6 +21,7 @@ pub mod events;
 pub mod gpio;
 mod inbox;
 pub mod journal;
+mod jpeg;
 pub mod keeper;
 pub mod lowering;
 pub mod mailbox;
