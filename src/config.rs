@@ -2,11 +2,14 @@
 //!
 //! The keys under `classification` are Frigate's. See docs/config.md.
 
+mod gallery;
+
 use crate::board::{Board, DEFAULT_BOARD};
 use crate::bundle::names::check_model_name;
 use crate::exit::UsageError;
 use crate::watch::crop::Region;
 use embassy_time::Duration;
+pub use gallery::{GalleryConfig, Privacy};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,6 +19,9 @@ use std::path::{Path, PathBuf};
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
 /// Distance from the training that a watch bears unless it says otherwise: the model's own limit.
 const DEFAULT_MAX_DISTANCE: f32 = 1.0;
+/// Attempts of a watch whose pictures are kept, as in Frigate.
+const DEFAULT_SAVE_ATTEMPTS: usize = 100;
+const MAX_SAVE_ATTEMPTS: usize = 5000;
 /// Thirty years: keeps every sum of times far from overflow.
 const MAX_SECONDS: f64 = 1e9;
 const MIN_INTERVAL: Duration = Duration::from_millis(500);
@@ -24,6 +30,7 @@ const MIN_INTERVAL: Duration = Duration::from_millis(500);
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     pub device: DeviceConfig,
+    pub gallery: GalleryConfig,
     pub mqtt: Option<MqttConfig>,
     pub gpio: GpioConfig,
     pub cameras: BTreeMap<String, CameraConfig>,
@@ -199,6 +206,9 @@ pub struct ModelConfig {
     /// Farther from the training than this, a crop is `unseen`; 1 is the limit that the training set.
     #[serde(default = "default_max_distance")]
     pub max_distance: f32,
+    /// Most attempts of a watch whose pictures are kept.
+    #[serde(default = "default_save_attempts")]
+    pub save_attempts: usize,
     pub state_config: StateConfig,
 }
 
@@ -216,6 +226,10 @@ pub struct StateConfig {
 
 fn default_max_distance() -> f32 {
     DEFAULT_MAX_DISTANCE
+}
+
+fn default_save_attempts() -> usize {
+    DEFAULT_SAVE_ATTEMPTS
 }
 
 fn yes() -> bool {
@@ -265,11 +279,13 @@ impl Config {
         let board = Board::named(&self.device.board).map_err(|why| format!("device.board: {why}"))?;
         self.check_device()?;
         self.check_mqtt()?;
+        self.gallery.check().map_err(|why| format!("gallery.{why}"))?;
         for (name, camera) in &self.cameras {
             check_model_name(name).map_err(|why| format!("cameras: name {why}"))?;
             check_camera(camera).map_err(|why| format!("cameras.{name}.{why}"))?;
         }
-        if self.watches().next().is_none() {
+        let fills_gallery = self.gallery.keeps_frames() && !self.cameras.is_empty();
+        if self.watches().next().is_none() && !fills_gallery {
             return Err("nothing to watch: add a model under [classification.custom.NAME]".into());
         }
         for (name, model) in &self.classification.custom {
@@ -286,6 +302,16 @@ impl Config {
     /// Where bundles are put that shall be installed.
     pub fn inbox(&self) -> PathBuf {
         self.device.inbox.clone().unwrap_or_else(|| self.device.store.with_file_name("inbox"))
+    }
+
+    /// Where frames are kept.
+    pub fn gallery_directory(&self) -> PathBuf {
+        self.gallery.directory.clone().unwrap_or_else(|| self.device.store.with_file_name("gallery"))
+    }
+
+    /// Where the pictures of attempts are kept.
+    pub fn recent_directory(&self) -> PathBuf {
+        self.gallery_directory().with_file_name("recent")
     }
 
     /// Every (model, camera) pair, in order of their names.
@@ -342,6 +368,9 @@ impl Config {
         }
         if !(model.max_distance.is_finite() && model.max_distance > 0.0) {
             return Err(format!("max_distance: {} is not a number above 0", model.max_distance));
+        }
+        if model.save_attempts > MAX_SAVE_ATTEMPTS {
+            return Err(format!("save_attempts: {} is more than {MAX_SAVE_ATTEMPTS}", model.save_attempts));
         }
         let state = &model.state_config;
         if state.interval < MIN_INTERVAL {

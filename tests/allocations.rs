@@ -4,14 +4,15 @@
 use ajar::allocations::{self, Counting};
 use ajar::board::Board;
 use ajar::camera::{Capture, Pacing, Source};
-use ajar::config::Codec;
+use ajar::config::{Codec, Config};
 use ajar::device::cameras::Inlet;
 use ajar::device::events::Events;
 use ajar::device::gpio::Gpio;
 use ajar::device::journal::Journal;
 use ajar::device::mailbox::Mailbox;
+use ajar::device::recent::Recent;
 use ajar::device::run::{Loop, Outputs, Runner};
-use ajar::watch::crop::{Input, Region};
+use ajar::watch::crop::{CropBuffer, Input, Region};
 use ajar::watch::decision::{Classification, DecisionSettings, NO_DWELL, Probabilities};
 use ajar::watch::gate::GateSettings;
 use embassy_time::{Duration, Instant};
@@ -37,6 +38,15 @@ fn watch_loop(mailbox: Arc<Mailbox>) -> Loop {
     Loop::new(vec![runner], mailbox, outputs)
 }
 
+fn recent() -> Recent {
+    let config = Config::parse(
+        "[gallery]\ndirectory = \"/nonexistent/gallery\"\n\
+         [cameras.drive]\nsource = \"clip.avi\"\n\
+         [classification.custom.gate.state_config.cameras.drive]\ncrop = [0.1, 0.1, 0.9, 0.8]\n",
+    );
+    Recent::open(&config.unwrap())
+}
+
 fn capture(frames: u32) -> Capture {
     gstreamer::init().unwrap();
     let source = format!(
@@ -57,14 +67,19 @@ fn ten_thousand_frames_from_gstreamer_to_the_decision_allocate_nothing() {
     let region = Region::new([0.1, 0.1, 0.9, 0.8]).unwrap();
     let mut inlet = Inlet::new("hall", vec![(0, region)], mailbox.clone(), Arc::default());
     let mut service = watch_loop(mailbox);
-    let (mut looks, mut frames, mut allocated) = (0u32, 0, 0);
+    let recent = recent();
+    service.marker = Some(recent.marker());
+    let mut spare = Box::<CropBuffer>::default();
+    let (mut looks, mut frames, mut marked, mut allocated) = (0u32, 0, 0, 0);
     // Ten frames a second of a clock that this test keeps: no waiting, and the gate opens as
     // often as it would in a thousand seconds.
     let start = Instant::now();
     while let Ok(sample) = capture.frames.pull_sample() {
         let now = start + Duration::from_millis(100 * frames as u64);
         let probabilities = Probabilities::from_slice(&[0.95, 0.05]).unwrap();
-        let open = Classification { probabilities, distance: Some(0.5) };
+        // Now and then something is in the way.
+        let distance = if looks % 40 == 7 { 2.0 } else { 0.5 };
+        let open = Classification { probabilities, distance: Some(distance) };
         let count = allocations::count(|| {
             inlet.accept(&sample, now);
             service.pass(
@@ -77,10 +92,14 @@ fn ten_thousand_frames_from_gstreamer_to_the_decision_allocate_nothing() {
         });
         allocated += if frames >= WARM_UP { count } else { 0 };
         frames += 1;
+        // The curator's part.
+        let waiting = std::iter::from_fn(|| recent.handoff.take(&mut spare, std::time::Duration::ZERO));
+        marked += waiting.count();
     }
     assert_eq!(frames, WARM_UP + FRAMES);
     assert!(looks > 900, "the gate opened only {looks} times");
-    println!("{FRAMES} frames, {looks} looks, {allocated} allocations");
+    assert!(marked > 10, "only {marked} pictures were marked");
+    println!("{FRAMES} frames, {looks} looks, {marked} pictures marked, {allocated} allocations");
     assert_eq!(allocated, 0);
 }
 

@@ -5,7 +5,7 @@
 
 use crate::camera::Reader;
 use crate::watch::crop::{CropBuffer, PixelRect, Region};
-use crate::watch::frame::{Chroma, Colour, Frame, Matrix, Plane, Range};
+use crate::watch::frame::{Chroma, Colour, Frame, Matrix, Range};
 use embassy_time::Instant;
 use gstreamer::prelude::*;
 use gstreamer_app::AppSink;
@@ -150,7 +150,8 @@ fn push(bin: &gstreamer::Bin, caps: &gstreamer::Caps, buffer: gstreamer::Buffer)
 mod tests {
     use super::*;
     use crate::companion::picture;
-    use crate::watch::crop::{Input, Region};
+    use crate::watch::crop::Input;
+    use crate::watch::frame::Plane;
     use crate::watch::input::INPUT_SIDE;
 
     /// Smooth colours, with an edge.

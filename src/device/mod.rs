@@ -9,6 +9,7 @@
 //! probation what a model on trial shows while it runs
 //! report    what is said of a watch; events, mqtt, gpio, journal say it
 //! keeper    installs, confirms and rolls back: a thread of its own, as a disk may be slow
+//! curator   writes pictures, on shelves, as jpeg: frames for the gallery, attempts for recent; a thread of its own, too
 //! control   the socket that `ajar` and curl ask by; inbox, the directory that bundles are put in
 //! notify    systemd and its watchdog
 //! ```
@@ -17,7 +18,9 @@ pub mod appetite;
 mod backoff;
 pub mod cameras;
 pub mod control;
+mod curator;
 pub mod events;
+pub mod gallery;
 pub mod gpio;
 mod inbox;
 pub mod journal;
@@ -29,8 +32,10 @@ pub mod models;
 mod mqtt;
 mod notify;
 pub mod probation;
+pub mod recent;
 mod report;
 pub mod run;
+mod shelf;
 pub mod sieve;
 pub mod snapshots;
 mod threads;
@@ -45,8 +50,10 @@ use crate::exit::UsageError;
 use anyhow::{Context, Result, bail};
 use cameras::{CameraPlan, Supervisor};
 use control::{Access, Control};
+use curator::{Curator, Sources};
 use embassy_time::Instant;
 use events::Events;
+use gallery::Gallery;
 use gpio::Gpio;
 use journal::Journal;
 use keeper::{Keeper, Swap};
@@ -54,6 +61,7 @@ use mailbox::Mailbox;
 use models::{Models, Ready};
 use mqtt::{Broker, Mqtt, Topic};
 use notify::{Heartbeat, Watchdog};
+use recent::Recent;
 use run::{Hunger, Loop, Outputs, Runner};
 use snapshots::Snapshots;
 use std::path::Path;
@@ -94,21 +102,34 @@ pub fn run(config: &Config, events: Events) -> Result<()> {
     let plans = camera_plans(config, &board, &runners);
     let meters = plans.iter().map(|plan| (plan.name.clone(), plan.hunger.meter.clone())).collect();
     let hungers = plans.iter().map(|plan| plan.hunger.clone()).collect();
+    let pulses = plans.iter().map(|plan| (plan.name.clone(), plan.hunger.pulse.clone())).collect();
     let status = format!("watches: {}, cameras: {}", runners.len(), plans.len());
     let supervisor =
         Supervisor::start(plans, mailbox.clone(), events.clone(), snapshots.clone(), camera_beat)?;
     let desk = keeper.start()?;
+    let (gallery, recent) = (Arc::new(Gallery::open(config)), Arc::new(Recent::open(config)));
+    let sources = Sources {
+        gallery: gallery.clone(),
+        recent: recent.clone(),
+        journal: journal.clone(),
+        snapshots: snapshots.clone(),
+        cameras: pulses,
+    };
+    let curator = Curator::start(config, sources)?;
     let access = Access {
         device: device_id(config),
         orders: desk.orders.clone(),
         journal: journal.clone(),
         snapshots,
+        gallery,
+        recent: recent.clone(),
         meters,
     };
     let control = start_control(config, access);
     let mut service = Loop::new(runners, mailbox, Outputs { events, mqtt, gpio, journal });
     service.follow(config);
     service.hungers = hungers;
+    service.marker = Some(recent.marker());
     let mut watchdog = Watchdog::new(beats, Instant::now());
     log::info!("ready: {status}");
     notify::ready(&status);
@@ -119,6 +140,7 @@ pub fn run(config: &Config, events: Events) -> Result<()> {
     drop(service);
     drop(control);
     drop(desk);
+    drop(curator);
     drop(supervisor);
     Ok(())
 }
@@ -211,8 +233,8 @@ fn check_gpio_states(config: &Config, runners: &[Runner]) -> Result<(), UsageErr
     Ok(())
 }
 
-/// Every camera that some watch looks at. Also one whose model is missing: it may come at any time, and its pictures
-/// are asked for before.
+/// Every camera that some watch looks at, or the gallery. Also one whose model is missing: it may come at any time, and its
+/// pictures are asked for before.
 fn camera_plans(config: &Config, board: &Board, runners: &[Runner]) -> Vec<CameraPlan> {
     let plan = |(name, camera): (&String, &CameraConfig)| {
         let mine = runners.iter().enumerate();
@@ -222,7 +244,14 @@ fn camera_plans(config: &Config, board: &Board, runners: &[Runner]) -> Vec<Camer
         let source = source(camera, board);
         let (name, codec, decoder) = (name.clone(), camera.codec, board.decoder.clone());
         let hunger = Hunger::new(camera.decode, watches.iter().map(|(runner, _)| *runner).collect());
-        (!watches.is_empty()).then_some(CameraPlan { name, source, codec, decoder, watches, hunger })
+        (!watches.is_empty() || config.gallery.keeps_frames()).then_some(CameraPlan {
+            name,
+            source,
+            codec,
+            decoder,
+            watches,
+            hunger,
+        })
     };
     config.cameras.iter().filter_map(plan).collect()
 }

@@ -10,6 +10,7 @@ use super::mailbox::Mailbox;
 use super::models::{Loaded, Models};
 use super::mqtt::{Mqtt, Topic};
 use super::notify::Watchdog;
+use super::recent::{Agreement, Marker};
 use super::report::{NO_MODEL, Report, STARTING, now as wall_clock, state_name};
 use super::sieve::Meter;
 use crate::bundle::manifest::{DecisionSpec, Manifest};
@@ -52,6 +53,8 @@ pub struct Loop {
     pub outputs: Outputs,
     /// Of each camera.
     pub hungers: Vec<Hunger>,
+    /// Marks attempts whose pictures are kept; nobody does in tests of the rest.
+    pub marker: Option<Marker>,
     input: Box<Input>,
 }
 
@@ -156,7 +159,7 @@ impl Runner {
 
 impl Loop {
     pub fn new(runners: Vec<Runner>, mailbox: Arc<Mailbox>, outputs: Outputs) -> Loop {
-        Loop { runners, mailbox, outputs, hungers: Vec::new(), input: Box::default() }
+        Loop { runners, mailbox, outputs, hungers: Vec::new(), marker: None, input: Box::default() }
     }
 
     /// Runs until `stop` is set. Models are swapped between two passes.
@@ -227,17 +230,21 @@ impl Loop {
                 self.mailbox.take(index, |_| ());
                 continue;
             };
-            let input = &mut *self.input;
+            let (input, marker) = (&mut *self.input, &mut self.marker);
             let asked = self.mailbox.take(index, |crop| {
                 let reason = watch.see(now, crop)?;
                 crop.sample(input);
+                if let Some(marker) = marker {
+                    marker.look(crop);
+                }
                 Some(reason)
             });
             let mut change = None;
             if let Some(reason) = asked.flatten()
                 && let Some(classification) = classify(&runner.report.model, input)
             {
-                change = runner.conclude(index, now, clock(), reason, &classification, &self.outputs);
+                let marker = self.marker.as_mut();
+                change = runner.conclude(index, now, clock(), reason, &classification, &self.outputs, marker);
             }
             let change = change.or_else(|| runner.watch.as_mut()?.pass(clock()));
             if let Some(change) = change {
@@ -309,6 +316,7 @@ impl Runner {
         reason: Reason,
         classification: &Classification,
         outputs: &Outputs,
+        marker: Option<&mut Marker>,
     ) -> Option<Change> {
         let (vote, change) = self.watch.as_mut()?.conclude(now, classification);
         let vote_name = state_name(vote.verdict, &self.states);
@@ -337,7 +345,12 @@ impl Runner {
             seq: self.report.seq,
         };
         outputs.events.attempt(&attempt);
-        outputs.journal.attempt(index, &attempt);
+        let record = outputs.journal.attempt(index, &attempt);
+        if let (Some(marker), Some(record)) = (marker, record) {
+            let same = vote_name == self.report.state;
+            let agreement = if same { Agreement::Same } else { Agreement::Differs };
+            marker.mark(now, reason, &vote, agreement, record);
+        }
         change
     }
 }
