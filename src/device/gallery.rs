@@ -277,3 +277,99 @@ pub fn when(time: Timestamp) -> Option<When> {
     let when = When { day: seconds.div_euclid(86_400), hour: (seconds.rem_euclid(86_400) / 3600) as u8 };
     (seconds >= CLOCK_IS_SET).then_some(when)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    const SET: i64 = 1_800_000_000;
+
+    fn gallery(directory: &Path, settings: &str) -> Gallery {
+        let text = format!(
+            "[gallery]\ndirectory = {directory:?}\n{settings}\n[cameras.hall]\nsource = \"clip.avi\"\n\
+             [classification.custom.lamp.state_config.cameras.hall]\ncrop = [0.1, 0.1, 0.5, 0.5]\n"
+        );
+        Gallery::open(&Config::parse(&text).unwrap())
+    }
+
+    fn picture(second: i64, cells: u8, bytes: usize) -> Picture {
+        let time = Timestamp::from_second(second).unwrap();
+        let look = Look(Box::new([cells; CELLS]));
+        let traits = Traits { when: when(time), light: Light::Day, look, model: None };
+        let mut jpeg = vec![0; bytes];
+        jpeg[..2].copy_from_slice(&[0xFF, 0xD8]);
+        jpeg[bytes - 2..].copy_from_slice(&[0xFF, 0xD9]);
+        Picture { jpeg, time, width: 640, height: 360, traits }
+    }
+
+    fn listed(gallery: &Gallery) -> Vec<Listed> {
+        gallery.list("hall").unwrap()
+    }
+
+    #[test]
+    fn bytes_are_bounded_as_frames_are() {
+        let directory = tempfile::tempdir().unwrap();
+        let gallery = gallery(directory.path(), "frames = 100\nmax_mb = 1");
+        for n in 0..40 {
+            gallery.offer("hall", picture(SET + 60 * n, (n * 6) as u8, 90_000));
+            assert!(listed(&gallery).iter().map(|frame| frame.bytes).sum::<u64>() <= 1_000_000);
+        }
+        assert_eq!(listed(&gallery).len(), 11);
+        // One that is larger than all that may be there has no place.
+        let outcome = gallery.offer("hall", picture(SET, 255, 1_000_001));
+        assert_eq!((outcome, listed(&gallery).len()), (Outcome::Spared, 11));
+        let files = std::fs::read_dir(directory.path().join("hall")).unwrap().count();
+        assert_eq!(files, 22, "a picture and a record of each");
+    }
+
+    #[test]
+    fn a_clock_that_was_never_set_makes_times_uncertain_and_keeps_the_order() {
+        let directory = tempfile::tempdir().unwrap();
+        // Since it was switched on for the second time, the clock says less than before.
+        for (start, cells) in [(500, 10), (100, 100)] {
+            let gallery = gallery(directory.path(), "");
+            for n in 0..3 {
+                let outcome = gallery.offer("hall", picture(start + n, cells + 20 * n as u8, 5000));
+                assert_eq!(outcome, Outcome::Kept);
+            }
+        }
+        let gallery = gallery(directory.path(), "");
+        assert_eq!(gallery.offer("hall", picture(SET, 10, 5000)), Outcome::Kept);
+        let frames = listed(&gallery);
+        let seconds: Vec<_> = frames.iter().map(|frame| frame.record.time.as_second()).collect();
+        assert_eq!(seconds, [500, 501, 502, 100, 101, 102, SET]);
+        assert!(frames.is_sorted_by(|a, b| a.id < b.id));
+        let uncertain: Vec<_> = frames.iter().map(|frame| frame.record.uncertain).collect();
+        assert_eq!(uncertain, [true, true, true, true, true, true, false]);
+    }
+
+    #[test]
+    fn a_disk_that_takes_nothing_costs_frames_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let gallery = gallery(&directory.path().join("gallery"), "");
+        std::fs::write(directory.path().join("gallery"), "in the way").unwrap();
+        for n in 0..3 {
+            assert_eq!(gallery.offer("hall", picture(SET + n, 40 * n as u8, 5000)), Outcome::Lost);
+        }
+        assert!(listed(&gallery).is_empty());
+        assert!(gallery.metrics().contains("ajar_gallery_lost_total{camera=\"hall\"} 3\n"));
+    }
+
+    #[test]
+    fn whole_frames_go_when_only_crops_may_be_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let before = gallery(directory.path(), "");
+        let mut crop = picture(SET, 200, 5000);
+        crop.traits.model = Some("lamp".into());
+        assert_eq!(before.offer("hall", picture(SET, 10, 5000)), Outcome::Kept);
+        assert_eq!(before.offer("hall", crop), Outcome::Kept);
+        assert_eq!(listed(&gallery(directory.path(), "enabled = false")).len(), 2);
+        let frames = listed(&gallery(directory.path(), "privacy = \"crop\""));
+        assert_eq!(
+            frames.iter().map(|frame| frame.record.model.as_deref()).collect::<Vec<_>>(),
+            [Some("lamp")]
+        );
+        assert_eq!(listed(&gallery(directory.path(), "")).len(), 1, "from the disk, too");
+    }
+}

@@ -237,3 +237,97 @@ impl Marker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::events::Attempt;
+    use crate::device::report::{Report, now};
+    use crate::watch::decision::Probabilities;
+    use std::path::Path;
+
+    const JPEG: &[u8] = b"\xFF\xD8 a picture \xFF\xD9";
+
+    fn recent(directory: &Path, save_attempts: usize) -> Recent {
+        let text = format!(
+            "[gallery]\ndirectory = {:?}\n[cameras.hall]\nsource = \"clip.avi\"\n\
+             [classification.custom.lamp]\nsave_attempts = {save_attempts}\n\
+             [classification.custom.lamp.state_config.cameras.hall]\ncrop = [0.1, 0.1, 0.5, 0.5]\n",
+            directory.join("gallery")
+        );
+        Recent::open(&Config::parse(&text).unwrap())
+    }
+
+    fn journal() -> Journal {
+        Journal::new(std::iter::once(Report::first("lamp", "hall", "starting")))
+    }
+
+    fn keep(recent: &Recent, journal: &Journal, vote: &str, count: usize) {
+        let states = ["off".to_string(), "on".to_string()];
+        for _ in 0..count {
+            let attempt = Attempt {
+                time: now(),
+                model: "lamp",
+                camera: "hall",
+                reason: Reason::Motion,
+                probabilities: &Probabilities::from_slice(&[0.5, 0.5]).unwrap(),
+                distance: None,
+                states: &states,
+                vote,
+                agreeing: 1,
+                needed: 3,
+                took_us: 1000,
+                seq: Some(7),
+            };
+            recent.keep(journal, journal.attempt(0, &attempt).unwrap(), JPEG);
+        }
+    }
+
+    /// Votes of the attempts that have a picture, the oldest first.
+    fn pictured(recent: &Recent, journal: &Journal) -> Vec<String> {
+        let listed = recent.list(journal, |_, _| true).into_iter().rev();
+        let pictured = listed.filter(|attempt| attempt["picture"] == true);
+        pictured.map(|attempt| attempt["vote"].as_str().unwrap().to_string()).collect()
+    }
+
+    #[test]
+    fn ten_minutes_of_an_ambiguous_scene_leave_the_other_states() {
+        let directory = tempfile::tempdir().unwrap();
+        let (recent, journal) = (recent(directory.path(), 20), journal());
+        keep(&recent, &journal, "on", 5);
+        keep(&recent, &journal, "off", 4);
+        // Also if the sampler took each of a look a second.
+        keep(&recent, &journal, "unknown", 600);
+        let votes = pictured(&recent, &journal);
+        let count = |vote: &str| votes.iter().filter(|have| *have == vote).count();
+        assert_eq!((count("on"), count("off"), count("unknown")), (5, 4, 11));
+        // Of one vote it is the oldest that goes.
+        keep(&recent, &journal, "off", 30);
+        let votes = pictured(&recent, &journal);
+        let count = |vote: &str| votes.iter().filter(|have| *have == vote).count();
+        assert_eq!((count("on"), count("off") + count("unknown")), (5, 15));
+    }
+
+    #[test]
+    fn pictures_of_earlier_runs_are_listed_and_bounded() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = journal();
+        keep(&recent(directory.path(), 20), &first, "on", 12);
+        let (again, second) = (recent(directory.path(), 20), journal());
+        keep(&again, &second, "off", 1);
+        let listed = again.list(&second, |model, camera| (model, camera) == ("lamp", "hall"));
+        let ids: Vec<&str> = listed.iter().filter_map(|attempt| attempt["id"].as_str()).collect();
+        assert!(ids.len() == 13 && ids.is_sorted_by(|newer, older| newer > older), "{ids:?}");
+        assert_eq!(
+            (&listed[0]["vote"], &listed[0]["states"][1], &listed[12]["seq"]),
+            (&"off".into(), &"on".into(), &7.into())
+        );
+        assert!(again.read(ids[12]).is_some_and(|read| read.is_ok_and(|jpeg| jpeg == JPEG)));
+        assert!(again.list(&second, |_, camera| camera == "yard").is_empty());
+        // Fewer are wanted from now on, then none.
+        assert_eq!(pictured(&recent(directory.path(), 3), &journal()).len(), 3);
+        assert_eq!(pictured(&recent(directory.path(), 0), &journal()).len(), 0);
+        let left = std::fs::read_dir(directory.path().join("recent/hall/lamp")).unwrap().count();
+        assert_eq!(left, 0);
+    }
+}
