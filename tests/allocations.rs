@@ -10,7 +10,7 @@ use ajar::device::events::Events;
 use ajar::device::gpio::Gpio;
 use ajar::device::journal::Journal;
 use ajar::device::mailbox::Mailbox;
-use ajar::device::recent::Recent;
+use ajar::device::recent::{Marker, Recent};
 use ajar::device::run::{Loop, Outputs, Runner};
 use ajar::watch::crop::{CropBuffer, Input, Region};
 use ajar::watch::decision::{Classification, DecisionSettings, NO_DWELL, Probabilities};
@@ -22,7 +22,7 @@ use std::sync::Arc;
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-fn watch_loop(mailbox: Arc<Mailbox>) -> Loop {
+fn watch_loop(mailbox: Arc<Mailbox>, marker: Marker) -> Loop {
     let gate = GateSettings { motion: true, interval: Duration::from_secs(1) };
     let decision = DecisionSettings {
         threshold: 0.8,
@@ -34,7 +34,8 @@ fn watch_loop(mailbox: Arc<Mailbox>) -> Loop {
     let states = vec!["open".to_string(), "closed".to_string()];
     let runner = Runner::new("gate", "drive", states, gate, decision, Instant::now());
     let journal = Arc::new(Journal::new([runner.report.clone()].into_iter()));
-    let outputs = Outputs { events: Arc::new(Events::default()), mqtt: None, gpio: Gpio::default(), journal };
+    let events = Arc::new(Events::default());
+    let outputs = Outputs { events, mqtt: None, gpio: Gpio::default(), journal, marker };
     Loop::new(vec![runner], mailbox, outputs)
 }
 
@@ -66,9 +67,8 @@ fn ten_thousand_frames_from_gstreamer_to_the_decision_allocate_nothing() {
     let mailbox = Arc::new(Mailbox::new(1));
     let region = Region::new([0.1, 0.1, 0.9, 0.8]).unwrap();
     let mut inlet = Inlet::new("hall", vec![(0, region)], mailbox.clone(), Arc::default());
-    let mut service = watch_loop(mailbox);
     let recent = recent();
-    service.marker = Some(recent.marker());
+    let mut service = watch_loop(mailbox, recent.marker());
     let mut spare = Box::<CropBuffer>::default();
     let (mut looks, mut frames, mut marked, mut allocated) = (0u32, 0, 0, 0);
     // Ten frames a second of a clock that this test keeps: no waiting, and the gate opens as

@@ -175,7 +175,7 @@ fn the_gallery_fills_before_there_is_a_model_and_keeps_within_its_bounds() {
 
     device.stop();
     let on_disk = names(&device.scene, "gallery/hall");
-    assert!(on_disk.len() <= 12 && on_disk.len() % 2 == 0, "{on_disk:?}");
+    assert!(on_disk.len() <= 12 && on_disk.len().is_multiple_of(2), "{on_disk:?}");
     assert!(!on_disk.iter().any(|name| name.starts_with(&gone)), "{on_disk:?}");
 }
 

@@ -122,8 +122,8 @@ impl Gallery {
     pub fn read(&self, camera: &str, id: &str) -> Option<io::Result<Vec<u8>>> {
         let room = self.rooms.get(camera)?;
         // Only what is listed is ever looked for on the disk.
-        room.lock().iter().any(|kept| kept.item.id == id).then(|| ())?;
-        Some(room.shelf.read(id))
+        let listed = room.lock().iter().any(|kept| kept.item.id == id);
+        listed.then(|| room.shelf.read(id))
     }
 
     /// `None` if there is no such frame.

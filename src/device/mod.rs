@@ -115,6 +115,7 @@ pub fn run(config: &Config, events: Events) -> Result<()> {
         snapshots: snapshots.clone(),
         cameras: pulses,
     };
+    let marker = recent.marker();
     let curator = Curator::start(config, sources)?;
     let access = Access {
         device: device_id(config),
@@ -122,14 +123,13 @@ pub fn run(config: &Config, events: Events) -> Result<()> {
         journal: journal.clone(),
         snapshots,
         gallery,
-        recent: recent.clone(),
+        recent,
         meters,
     };
     let control = start_control(config, access);
-    let mut service = Loop::new(runners, mailbox, Outputs { events, mqtt, gpio, journal });
+    let mut service = Loop::new(runners, mailbox, Outputs { events, mqtt, gpio, journal, marker });
     service.follow(config);
     service.hungers = hungers;
-    service.marker = Some(recent.marker());
     let mut watchdog = Watchdog::new(beats, Instant::now());
     log::info!("ready: {status}");
     notify::ready(&status);

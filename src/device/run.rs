@@ -45,6 +45,8 @@ pub struct Outputs {
     pub mqtt: Option<Mqtt>,
     pub events: Arc<Events>,
     pub journal: Arc<Journal>,
+    /// Of attempts whose pictures are kept.
+    pub marker: Marker,
 }
 
 pub struct Loop {
@@ -53,8 +55,6 @@ pub struct Loop {
     pub outputs: Outputs,
     /// Of each camera.
     pub hungers: Vec<Hunger>,
-    /// Marks attempts whose pictures are kept; nobody does in tests of the rest.
-    pub marker: Option<Marker>,
     input: Box<Input>,
 }
 
@@ -159,7 +159,7 @@ impl Runner {
 
 impl Loop {
     pub fn new(runners: Vec<Runner>, mailbox: Arc<Mailbox>, outputs: Outputs) -> Loop {
-        Loop { runners, mailbox, outputs, hungers: Vec::new(), marker: None, input: Box::default() }
+        Loop { runners, mailbox, outputs, hungers: Vec::new(), input: Box::default() }
     }
 
     /// Runs until `stop` is set. Models are swapped between two passes.
@@ -230,21 +230,18 @@ impl Loop {
                 self.mailbox.take(index, |_| ());
                 continue;
             };
-            let (input, marker) = (&mut *self.input, &mut self.marker);
+            let (input, marker) = (&mut *self.input, &mut self.outputs.marker);
             let asked = self.mailbox.take(index, |crop| {
                 let reason = watch.see(now, crop)?;
                 crop.sample(input);
-                if let Some(marker) = marker {
-                    marker.look(crop);
-                }
+                marker.look(crop);
                 Some(reason)
             });
             let mut change = None;
             if let Some(reason) = asked.flatten()
                 && let Some(classification) = classify(&runner.report.model, input)
             {
-                let marker = self.marker.as_mut();
-                change = runner.conclude(index, now, clock(), reason, &classification, &self.outputs, marker);
+                change = runner.conclude(index, now, clock(), reason, &classification, &mut self.outputs);
             }
             let change = change.or_else(|| runner.watch.as_mut()?.pass(clock()));
             if let Some(change) = change {
@@ -315,8 +312,7 @@ impl Runner {
         now: Instant,
         reason: Reason,
         classification: &Classification,
-        outputs: &Outputs,
-        marker: Option<&mut Marker>,
+        outputs: &mut Outputs,
     ) -> Option<Change> {
         let (vote, change) = self.watch.as_mut()?.conclude(now, classification);
         let vote_name = state_name(vote.verdict, &self.states);
@@ -345,11 +341,10 @@ impl Runner {
             seq: self.report.seq,
         };
         outputs.events.attempt(&attempt);
-        let record = outputs.journal.attempt(index, &attempt);
-        if let (Some(marker), Some(record)) = (marker, record) {
+        if let Some(record) = outputs.journal.attempt(index, &attempt) {
             let same = vote_name == self.report.state;
             let agreement = if same { Agreement::Same } else { Agreement::Differs };
-            marker.mark(now, reason, &vote, agreement, record);
+            outputs.marker.mark(now, reason, &vote, agreement, record);
         }
         change
     }
