@@ -10,8 +10,10 @@ use ajar::bundle::verify::{TrustedKey, verify};
 use ajar::bundle::{Code, Refusal};
 use ajar::config::Config;
 use ajar::device::control::{Access, Control};
+use ajar::device::gallery::Gallery;
 use ajar::device::journal::Journal;
 use ajar::device::keeper::Order;
+use ajar::device::recent::Recent;
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
@@ -73,7 +75,11 @@ pub fn control(data: &[u8]) {
         let (orders, inbound) = mpsc::channel();
         std::thread::spawn(move || inbound.into_iter().for_each(refuse));
         let (journal, snapshots) = (Arc::new(Journal::new([].into_iter())), Arc::default());
-        let access = Access { device: "fuzzed".into(), orders, journal, snapshots, meters: Vec::new() };
+        let mut config = Config::default();
+        config.gallery.directory = Some(directory.path().join("gallery"));
+        let (gallery, recent) = (Arc::new(Gallery::open(&config)), Arc::new(Recent::open(&config)));
+        let (device, meters) = ("fuzzed".into(), Vec::new());
+        let access = Access { device, orders, journal, snapshots, gallery, recent, meters };
         (Control::start(&path, access).expect("a control socket"), path, directory)
     });
     let mut stream = UnixStream::connect(path).expect("a connection");

@@ -3,6 +3,7 @@
 //! The keys under `classification` are Frigate's. See docs/config.md.
 
 mod camera;
+mod gallery;
 pub mod motion;
 
 use crate::board::{Board, DEFAULT_BOARD};
@@ -12,6 +13,7 @@ use crate::watch::crop::Region;
 use crate::watch::motion::MotionSettings;
 pub use camera::{CameraConfig, Codec, Decode, Receiver, StreamName, Transport};
 use embassy_time::Duration;
+pub use gallery::{GalleryConfig, Privacy};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,6 +23,9 @@ use std::path::{Path, PathBuf};
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
 /// Distance from the training that a watch bears unless it says otherwise: the model's own limit.
 const DEFAULT_MAX_DISTANCE: f32 = 1.0;
+/// Attempts of a watch whose pictures are kept, as in Frigate.
+const DEFAULT_SAVE_ATTEMPTS: usize = 100;
+const MAX_SAVE_ATTEMPTS: usize = 5000;
 /// Thirty years: keeps every sum of times far from overflow.
 const MAX_SECONDS: f64 = 1e9;
 const MIN_INTERVAL: Duration = Duration::from_millis(500);
@@ -29,6 +34,7 @@ const MIN_INTERVAL: Duration = Duration::from_millis(500);
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     pub device: DeviceConfig,
+    pub gallery: GalleryConfig,
     pub mqtt: Option<MqttConfig>,
     pub gpio: GpioConfig,
     pub cameras: BTreeMap<String, CameraConfig>,
@@ -166,6 +172,9 @@ pub struct ModelConfig {
     /// Farther from the training than this, a crop is `unseen`; 1 is the limit that the training set.
     #[serde(default = "default_max_distance")]
     pub max_distance: f32,
+    /// Most attempts of a watch whose pictures are kept.
+    #[serde(default = "default_save_attempts")]
+    pub save_attempts: usize,
     pub state_config: StateConfig,
 }
 
@@ -187,6 +196,10 @@ fn default_max_distance() -> f32 {
 
 fn default_motion() -> Option<MotionSettings> {
     Some(MotionSettings::DEFAULT)
+}
+
+fn default_save_attempts() -> usize {
+    DEFAULT_SAVE_ATTEMPTS
 }
 
 fn default_interval() -> Duration {
@@ -234,11 +247,13 @@ impl Config {
         let board = Board::named(&self.device.board).map_err(|why| format!("device.board: {why}"))?;
         self.check_device()?;
         self.check_mqtt()?;
+        self.gallery.check().map_err(|why| format!("gallery.{why}"))?;
         for (name, camera) in &self.cameras {
             check_model_name(name).map_err(|why| format!("cameras: name {why}"))?;
             camera::check(camera).map_err(|why| format!("cameras.{name}.{why}"))?;
         }
-        if self.watches().next().is_none() {
+        let fills_gallery = self.gallery.keeps_frames() && !self.cameras.is_empty();
+        if self.watches().next().is_none() && !fills_gallery {
             return Err("nothing to watch: add a model under [classification.custom.NAME]".into());
         }
         for (name, model) in &self.classification.custom {
@@ -255,6 +270,16 @@ impl Config {
     /// Where bundles are put that shall be installed.
     pub fn inbox(&self) -> PathBuf {
         self.device.inbox.clone().unwrap_or_else(|| self.device.store.with_file_name("inbox"))
+    }
+
+    /// Where frames are kept.
+    pub fn gallery_directory(&self) -> PathBuf {
+        self.gallery.directory.clone().unwrap_or_else(|| self.device.store.with_file_name("gallery"))
+    }
+
+    /// Where the pictures of attempts are kept.
+    pub fn recent_directory(&self) -> PathBuf {
+        self.gallery_directory().with_file_name("recent")
     }
 
     /// Every (model, camera) pair, in order of their names.
@@ -318,6 +343,9 @@ impl Config {
         }
         if !(model.max_distance.is_finite() && model.max_distance > 0.0) {
             return Err(format!("max_distance: {} is not a number above 0", model.max_distance));
+        }
+        if model.save_attempts > MAX_SAVE_ATTEMPTS {
+            return Err(format!("save_attempts: {} is more than {MAX_SAVE_ATTEMPTS}", model.save_attempts));
         }
         let state = &model.state_config;
         if state.interval < MIN_INTERVAL {

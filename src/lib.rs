@@ -20,6 +20,8 @@
 //! | bundle | one signed file that carries a model to a device |
 //! | backbone | the shared, frozen, int8 MobileNetV2 that turns a crop into features |
 //! | head | the small trained part that turns features into probabilities |
+//! | gallery | frames that a device keeps before it has a model and after |
+//! | recent | the newest attempts of a watch, with pictures |
 //!
 //! [`watch`] is the part that must be right. It has no I/O, no allocation and no clock, and
 //! builds without the standard library: `cargo check --lib --no-default-features`.

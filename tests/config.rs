@@ -5,7 +5,7 @@
 #[path = "support/cli.rs"]
 mod cli;
 
-use ajar::config::{Config, LineName};
+use ajar::config::{Config, GalleryConfig, LineName, Privacy};
 use ajar::watch::motion::MotionSettings;
 use cli::Sandbox;
 use std::path::{Path, PathBuf};
@@ -139,7 +139,12 @@ fn what_is_not_given_is_as_documented() {
     assert_eq!(config.mqtt, None);
     assert_eq!(config.gpio.chip, None);
     let model = &config.classification.custom["gate"];
-    assert_eq!((model.threshold, model.max_distance), (None, 1.0));
+    assert_eq!((model.threshold, model.max_distance, model.save_attempts), (None, 1.0, 100));
+    let GalleryConfig { enabled, frames, max_mb, every, privacy, .. } = config.gallery;
+    assert_eq!((enabled, frames, max_mb, every.as_secs()), (true, 200, 200, 300));
+    assert_eq!(privacy, Privacy::Frame);
+    assert_eq!(config.gallery_directory(), Path::new("/var/lib/ajar/gallery"));
+    assert_eq!(config.recent_directory(), Path::new("/var/lib/ajar/recent"));
     assert_eq!(model.state_config.motion, Some(MotionSettings::DEFAULT));
     assert_eq!(model.state_config.interval.as_secs(), 60);
     let mqtt = valid("mqtt.toml").mqtt.expect("[mqtt]");
@@ -157,7 +162,9 @@ fn what_is_given_arrives() {
     let line = &config.gpio.lines[0];
     assert_eq!((&line.line, line.active_low), (&LineName::Header("GPIO17".into()), true));
     let model = &config.classification.custom["gate"];
-    assert_eq!((model.threshold, model.max_distance), (Some(0.9), 1.2));
+    assert_eq!((model.threshold, model.max_distance, model.save_attempts), (Some(0.9), 1.2, 40));
+    assert_eq!((config.gallery.frames, config.gallery.every.as_millis()), (500, 60_500));
+    assert_eq!(config.recent_directory(), Path::new("/srv/ajar/recent"));
     assert_eq!(model.state_config.interval.as_millis(), 2500);
     assert_eq!(config.watches().collect::<Vec<_>>(), [("gate", "drive")]);
 }

@@ -21,6 +21,7 @@
 //! keys, pack  the head becomes a signed bundle
 //! bundles     bundle files, ready to run; bundle_files, as a person handles them
 //! deploy      bundles to devices, which are reached by remote; signed, what they should have
+//! gallery     frames from devices
 //! export      a model becomes one ONNX file for other programs, exact in the engine's arithmetic; onnx writes it
 //! engine      how fast this machine is, and plans
 //! commands    what the user typed
@@ -42,6 +43,7 @@ mod engine;
 pub mod evaluate;
 mod exact;
 pub mod export;
+mod gallery;
 mod groups;
 pub mod keys;
 mod light;

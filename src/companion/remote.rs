@@ -108,12 +108,21 @@ impl Device {
         self.ask(Method::GET, path, Vec::new())
     }
 
+    /// A file.
+    pub fn get_bytes(&self, path: &str) -> Result<Vec<u8>> {
+        Ok(self.fetch(Method::GET, path, Vec::new())?.into())
+    }
+
     pub fn post(&self, path: &str, body: Vec<u8>) -> Result<Value> {
         self.ask(Method::POST, path, body)
     }
 
-    /// The answer, or the refusal that the device gave.
     fn ask(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Value> {
+        Ok(serde_json::from_slice(&self.fetch(method, path, body)?).unwrap_or(Value::Null))
+    }
+
+    /// The answer, or the refusal that the device gave.
+    fn fetch(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Bytes> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let exchange = exchange(&self.socket, method, path, body);
         let answered = runtime.block_on(async { tokio::time::timeout(ANSWER_LIMIT, exchange).await });
@@ -123,10 +132,10 @@ impl Device {
             .with_context(|| {
                 format!("{}: is ajard running, and are you root or in the group ajar?", self.name)
             })?;
-        let value: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
         if status.is_success() {
-            return Ok(value);
+            return Ok(bytes);
         }
+        let value: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
         let why = value["why"].as_str().map_or_else(|| status.to_string(), str::to_string);
         match value["code"].as_str() {
             Some(code) => bail!("{code}: {why}"),

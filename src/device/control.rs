@@ -2,8 +2,12 @@
 //!
 //! Whoever may open the socket may install what a trusted key has signed. Only root may allow an older bundle.
 
+mod pictures;
+
+use super::gallery::Gallery;
 use super::journal::Journal;
 use super::keeper::{Order, Receipt, Reply};
+use super::recent::Recent;
 use super::sieve::Meter;
 use super::snapshots::Snapshots;
 use crate::bundle::format::MAX_FILE;
@@ -39,9 +43,12 @@ const STOP_LIMIT: std::time::Duration = std::time::Duration::from_secs(1);
 const HELP: &str = "ajard's control socket\n\n\
     GET  /v1/status                      device and watches\n\
     GET  /v1/models                      generations of each model in the store\n\
-    GET  /v1/recent                      the newest attempts\n\
+    GET  /v1/recent                      the newest attempts; ?model=, ?camera=\n\
+    GET  /v1/recent/ID/picture           what an attempt looked at, a JPEG file\n\
     GET  /v1/metrics                     counters, for Prometheus\n\
     GET  /v1/cameras/CAMERA/snapshot     the newest frame, a JPEG file\n\
+    GET  /v1/cameras/CAMERA/gallery      the frames that are kept\n\
+    GET  /v1/cameras/CAMERA/gallery/ID   one of them, a JPEG file; DELETE removes it\n\
     POST /v1/install                     installs the bundle in the body; ?again=true, ?older=true\n\
     POST /v1/models/MODEL/rollback       back to the generation before\n\
     POST /v1/models/MODEL/confirm        ends the trial of a new generation\n";
@@ -52,6 +59,8 @@ pub struct Access {
     pub orders: Sender<Order>,
     pub journal: Arc<Journal>,
     pub snapshots: Arc<Snapshots>,
+    pub gallery: Arc<Gallery>,
+    pub recent: Arc<Recent>,
     /// What each camera sends, by its name.
     pub meters: Vec<(String, Arc<Meter>)>,
 }
@@ -149,9 +158,12 @@ fn router(access: Access) -> Router {
         .route("/", get(async || HELP))
         .route("/v1/status", get(status))
         .route("/v1/models", get(models))
-        .route("/v1/recent", get(recent))
+        .route("/v1/recent", get(pictures::recent))
+        .route("/v1/recent/{id}/picture", get(pictures::attempt))
         .route("/v1/metrics", get(metrics))
-        .route("/v1/cameras/{camera}/snapshot", get(snapshot))
+        .route("/v1/cameras/{camera}/snapshot", get(pictures::snapshot))
+        .route("/v1/cameras/{camera}/gallery", get(pictures::gallery))
+        .route("/v1/cameras/{camera}/gallery/{id}", get(pictures::frame).delete(pictures::delete))
         .route("/v1/install", post(install))
         .route("/v1/models/{model}/rollback", post(roll_back))
         .route("/v1/models/{model}/confirm", post(confirm))
@@ -162,9 +174,10 @@ fn router(access: Access) -> Router {
 type Context = State<Arc<Shared>>;
 
 async fn status(State(shared): Context) -> Json<serde_json::Value> {
-    let Access { device, journal, .. } = &shared.access;
+    let Access { device, journal, meters, .. } = &shared.access;
     Json(json!({
         "device": device,
+        "cameras": meters.iter().map(|(camera, _)| camera).collect::<Vec<_>>(),
         "version": env!("CARGO_PKG_VERSION"),
         "uptime_s": journal.uptime_seconds(),
         "watches": journal.watches(),
@@ -176,13 +189,9 @@ async fn models(State(shared): Context) -> Result<Json<serde_json::Value>, Failu
     Ok(Json(json!({ "models": state.models })))
 }
 
-async fn recent(State(shared): Context) -> Json<serde_json::Value> {
-    Json(json!({ "attempts": shared.access.journal.recent() }))
-}
-
 async fn metrics(State(shared): Context) -> impl IntoResponse {
-    let Access { journal, meters, .. } = &shared.access;
-    let mut text = journal.metrics();
+    let Access { journal, meters, gallery, recent, .. } = &shared.access;
+    let mut text = journal.metrics() + &gallery.metrics() + &recent.metrics();
     for (name, help, count) in [
         (
             "ajar_pictures_decoded_total",
@@ -198,18 +207,6 @@ async fn metrics(State(shared): Context) -> impl IntoResponse {
         }
     }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
-}
-
-async fn snapshot(State(shared): Context, Path(camera): Path<String>) -> Result<Response, Failure> {
-    let name = camera.clone();
-    let jpeg = tokio::task::spawn_blocking(move || shared.access.snapshots.jpeg(&name)).await;
-    match jpeg.map_err(|error| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))? {
-        Some(Ok(jpeg)) => Ok(([(header::CONTENT_TYPE, "image/jpeg")], jpeg).into_response()),
-        Some(Err(why)) => {
-            Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, format!("camera {camera}: {why}")))
-        }
-        None => Err(Failure::new(StatusCode::NOT_FOUND, format!("no camera {camera:?} is watched"))),
-    }
 }
 
 #[derive(Deserialize)]

@@ -8,7 +8,7 @@ use crate::watch::decision::Probabilities;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::fmt::Write;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// Attempts that are remembered, of all watches together.
@@ -21,7 +21,9 @@ pub struct Journal {
 
 struct Inner {
     watches: Vec<Line>,
-    recent: Box<heapless::Deque<Recent, RECENT>>,
+    recent: Box<heapless::Deque<Record, RECENT>>,
+    /// Attempts so far.
+    count: u64,
 }
 
 /// One watch.
@@ -35,19 +37,27 @@ pub struct Line {
     /// Time that all attempts took together.
     #[serde(skip)]
     took_us: u64,
+    /// Of the model that made the newest attempt.
+    #[serde(skip)]
+    states: Arc<[String]>,
 }
 
-/// An attempt without anything on the heap.
+/// An attempt with nothing of its own on the heap.
 #[derive(Clone, Serialize)]
-pub struct Recent {
+pub struct Record {
     time: Timestamp,
+    /// Counts the attempts of all watches.
+    #[serde(skip)]
+    pub number: u64,
     /// Counts in the journal's watches.
     #[serde(skip)]
-    watch: usize,
+    pub watch: usize,
     reason: &'static str,
     probabilities: Probabilities,
+    #[serde(serialize_with = "names")]
+    states: Arc<[String]>,
     distance: Option<f32>,
-    vote: heapless::String<32>,
+    pub vote: heapless::String<32>,
     why: Option<&'static str>,
     agreeing: u8,
     needed: u8,
@@ -55,36 +65,51 @@ pub struct Recent {
     seq: Option<u64>,
 }
 
+fn names<S: serde::Serializer>(names: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(names)
+}
+
 /// An attempt with the names that it belongs to.
 #[derive(Serialize)]
 pub struct Named {
-    model: String,
-    camera: String,
+    pub model: String,
+    pub camera: String,
     #[serde(flatten)]
-    attempt: Recent,
+    pub attempt: Record,
 }
 
 impl Journal {
     /// One line for each watch, in the order of the configuration.
     pub fn new(reports: impl Iterator<Item = Report>) -> Journal {
-        let watches = reports.map(|report| Line { report, attempts: 0, failed: 0, took_us: 0 }).collect();
-        Journal { started: Instant::now(), inner: Mutex::new(Inner { watches, recent: Box::default() }) }
+        let line = |report| Line { report, attempts: 0, failed: 0, took_us: 0, states: Arc::default() };
+        let inner = Inner { watches: reports.map(line).collect(), recent: Box::default(), count: 0 };
+        Journal { started: Instant::now(), inner: Mutex::new(inner) }
     }
 
-    pub fn attempt(&self, watch: usize, attempt: &Attempt) {
+    /// Takes in an attempt, and gives it its number. `None` if there is no such watch.
+    pub fn attempt(&self, watch: usize, attempt: &Attempt) -> Option<Record> {
         let mut inner = self.lock();
-        let Some(line) = inner.watches.get_mut(watch) else { return };
+        let number = inner.count;
+        inner.count += 1;
+        let line = inner.watches.get_mut(watch)?;
         line.attempts += 1;
         line.failed += u64::from(attempt.probabilities.is_empty());
         line.took_us += attempt.took_us;
+        // Only another model has others.
+        if *line.states != *attempt.states {
+            line.states = attempt.states.into();
+        }
+        let states = line.states.clone();
         if inner.recent.is_full() {
             inner.recent.pop_front();
         }
-        let recent = Recent {
+        let record = Record {
             time: attempt.time,
+            number,
             watch,
             reason: attempt.reason.name(),
             probabilities: attempt.probabilities.clone(),
+            states,
             distance: attempt.distance,
             vote: attempt.vote.try_into().unwrap_or_default(),
             why: attempt.why,
@@ -93,7 +118,8 @@ impl Journal {
             took_us: attempt.took_us,
             seq: attempt.seq,
         };
-        let _ = inner.recent.push_back(recent);
+        let _ = inner.recent.push_back(record.clone());
+        Some(record)
     }
 
     pub fn change(&self, watch: usize, report: &Report) {
@@ -109,11 +135,11 @@ impl Journal {
     /// The newest first.
     pub fn recent(&self) -> Vec<Named> {
         let inner = self.lock();
-        let named = |attempt: &Recent| {
-            let report = &inner.watches[attempt.watch].report;
-            Named { model: report.model.clone(), camera: report.camera.clone(), attempt: attempt.clone() }
-        };
-        inner.recent.iter().rev().map(named).collect()
+        inner.recent.iter().rev().map(|record| inner.name(record.clone())).collect()
+    }
+
+    pub fn name(&self, attempt: Record) -> Named {
+        self.lock().name(attempt)
     }
 
     pub fn uptime_seconds(&self) -> u64 {
@@ -160,5 +186,12 @@ impl Journal {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn name(&self, attempt: Record) -> Named {
+        let report = &self.watches[attempt.watch].report;
+        Named { model: report.model.clone(), camera: report.camera.clone(), attempt }
     }
 }

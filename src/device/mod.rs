@@ -11,6 +11,7 @@
 //! probation what a model on trial shows while it runs
 //! report    what is said of a watch; events, mqtt, gpio, journal say it
 //! keeper    installs, confirms and rolls back: a thread of its own, as a disk may be slow
+//! curator   writes pictures, on shelves, as jpeg: frames for the gallery, attempts for recent; a thread of its own, too
 //! control   the socket that `ajar` and curl ask by; inbox, the directory that bundles are put in
 //! notify    systemd and its watchdog
 //! ```
@@ -19,11 +20,14 @@ pub mod appetite;
 mod backoff;
 mod cameras;
 pub mod control;
+mod curator;
 pub mod events;
+pub mod gallery;
 pub mod gpio;
 mod inbox;
 pub mod inlet;
 pub mod journal;
+mod jpeg;
 pub mod keeper;
 pub mod lowering;
 pub mod mailbox;
@@ -31,9 +35,11 @@ pub mod models;
 mod mqtt;
 mod notify;
 pub mod probation;
+pub mod recent;
 mod reception;
 mod report;
 pub mod run;
+mod shelf;
 pub mod sieve;
 pub mod snapshots;
 mod threads;
@@ -48,8 +54,10 @@ use crate::exit::UsageError;
 use anyhow::{Context, Result, bail};
 use cameras::{CameraPlan, Supervisor};
 use control::{Access, Control};
+use curator::{Curator, Sources};
 use embassy_time::Instant;
 use events::Events;
+use gallery::Gallery;
 use gpio::Gpio;
 use journal::Journal;
 use keeper::{Keeper, Swap};
@@ -57,6 +65,7 @@ use mailbox::Mailbox;
 use models::{Models, Ready};
 use mqtt::{Broker, Mqtt, Topic};
 use notify::{Heartbeat, Watchdog};
+use recent::Recent;
 use report::Report;
 use run::{Hunger, Loop, Outputs, Runner};
 use snapshots::Snapshots;
@@ -98,19 +107,32 @@ pub fn run(config: &Config, events: Events) -> Result<()> {
     let plans = camera_plans(config, &board, &runners);
     let meters = plans.iter().map(|plan| (plan.name.clone(), plan.hunger.meter.clone())).collect();
     let hungers = plans.iter().map(|plan| plan.hunger.clone()).collect();
+    let pulses = plans.iter().map(|plan| (plan.name.clone(), plan.hunger.pulse.clone())).collect();
     let status = format!("watches: {}, cameras: {}", runners.len(), plans.len());
     let supervisor =
         Supervisor::start(plans, mailbox.clone(), events.clone(), snapshots.clone(), camera_beat)?;
     let desk = keeper.start()?;
+    let (gallery, recent) = (Arc::new(Gallery::open(config)), Arc::new(Recent::open(config)));
+    let sources = Sources {
+        gallery: gallery.clone(),
+        recent: recent.clone(),
+        journal: journal.clone(),
+        snapshots: snapshots.clone(),
+        cameras: pulses,
+    };
+    let marker = recent.marker();
+    let curator = Curator::start(config, sources)?;
     let access = Access {
         device: device_id(config),
         orders: desk.orders.clone(),
         journal: journal.clone(),
         snapshots,
+        gallery,
+        recent,
         meters,
     };
     let control = start_control(config, access);
-    let mut service = Loop::new(runners, mailbox, Outputs { events, mqtt, gpio, journal });
+    let mut service = Loop::new(runners, mailbox, Outputs { events, mqtt, gpio, journal, marker });
     service.follow(config);
     service.hungers = hungers;
     let mut watchdog = Watchdog::new(beats, Instant::now());
@@ -123,6 +145,7 @@ pub fn run(config: &Config, events: Events) -> Result<()> {
     drop(service);
     drop(control);
     drop(desk);
+    drop(curator);
     drop(supervisor);
     Ok(())
 }
@@ -214,9 +237,10 @@ fn check_gpio_states(config: &Config, runners: &[Runner]) -> Result<(), UsageErr
     Ok(())
 }
 
-/// Every stream that some watch looks at. Also one whose model is missing: it may come at any time, and its pictures
-/// are asked for before.
+/// Every stream that some watch looks at, and of a camera that none does the main one, if there is a gallery. Also one
+/// whose model is missing: it may come at any time, and its pictures are asked for before.
 fn camera_plans(config: &Config, board: &Board, runners: &[Runner]) -> Vec<CameraPlan> {
+    let watched: Vec<&String> = runners.iter().map(|runner| &runner.report.camera).collect();
     let plan = |(name, camera, stream): (&String, &CameraConfig, StreamName)| {
         let mine = runners.iter().enumerate().filter(|(_, runner)| {
             let Report { model, camera, .. } = &runner.report;
@@ -225,13 +249,23 @@ fn camera_plans(config: &Config, board: &Board, runners: &[Runner]) -> Vec<Camer
         let watches: Vec<_> =
             mine.filter_map(|(i, r)| Some((i, config.region(&r.report.model, name)?))).collect();
         let source = source(camera, stream, board)?;
+        let camera_name = name;
         let name = match stream {
             StreamName::Main => name.clone(),
-            StreamName::Sub => format!("{name}/sub"),
+            StreamName::Sub => snapshots::sub(name),
         };
         let (codec, decoder) = (camera.codec.unwrap_or_default(), board.decoder.clone());
         let hunger = Hunger::new(camera.decode, watches.iter().map(|(runner, _)| *runner).collect());
-        (!watches.is_empty()).then_some(CameraPlan { name, source, codec, decoder, watches, hunger })
+        let for_gallery =
+            config.gallery.keeps_frames() && stream == StreamName::Main && !watched.contains(&camera_name);
+        (!watches.is_empty() || for_gallery).then_some(CameraPlan {
+            name,
+            source,
+            codec,
+            decoder,
+            watches,
+            hunger,
+        })
     };
     let streams = [StreamName::Main, StreamName::Sub];
     let all = config.cameras.iter().flat_map(|(name, camera)| streams.map(|stream| (name, camera, stream)));

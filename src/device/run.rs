@@ -10,6 +10,7 @@ use super::mailbox::Mailbox;
 use super::models::{Loaded, Models};
 use super::mqtt::{Mqtt, Topic};
 use super::notify::Watchdog;
+use super::recent::{Agreement, Marker};
 use super::report::{NO_MODEL, Report, STARTING, now as wall_clock, state_name};
 use super::sieve::Meter;
 use crate::bundle::manifest::{DecisionSpec, Manifest};
@@ -47,6 +48,8 @@ pub struct Outputs {
     pub mqtt: Option<Mqtt>,
     pub events: Arc<Events>,
     pub journal: Arc<Journal>,
+    /// Of attempts whose pictures are kept.
+    pub marker: Marker,
 }
 
 pub struct Loop {
@@ -243,17 +246,18 @@ impl Loop {
                 self.mailbox.take(index, |_, _| ());
                 continue;
             };
-            let input = &mut *self.input;
+            let (input, marker) = (&mut *self.input, &mut self.outputs.marker);
             let asked = self.mailbox.take(index, |crop, thumbnail| {
                 let reason = watch.see(now, crop, thumbnail)?;
                 crop.sample(input);
+                marker.look(crop);
                 Some(reason)
             });
             let mut change = None;
             if let Some(reason) = asked.flatten()
                 && let Some(classification) = classify(&runner.report.model, input)
             {
-                change = runner.conclude(index, now, clock(), reason, &classification, &self.outputs);
+                change = runner.conclude(index, now, clock(), reason, &classification, &mut self.outputs);
             }
             let change = change.or_else(|| runner.watch.as_mut()?.pass(clock()));
             if let Some(change) = change {
@@ -342,7 +346,7 @@ impl Runner {
         now: Instant,
         reason: Reason,
         classification: &Classification,
-        outputs: &Outputs,
+        outputs: &mut Outputs,
     ) -> Option<Change> {
         let (vote, change) = self.watch.as_mut()?.conclude(now, classification);
         let vote_name = state_name(vote.verdict, &self.states);
@@ -374,7 +378,11 @@ impl Runner {
             seq: self.report.seq,
         };
         outputs.events.attempt(&attempt);
-        outputs.journal.attempt(index, &attempt);
+        if let Some(record) = outputs.journal.attempt(index, &attempt) {
+            let same = vote_name == self.report.state;
+            let agreement = if same { Agreement::Same } else { Agreement::Differs };
+            outputs.marker.mark(now, reason, &vote, agreement, record);
+        }
         change
     }
 }

@@ -1,10 +1,10 @@
-//! `ajar deploy`, `status`, `rollback`, `confirm`: what is done with a device.
+//! `ajar deploy`, `status`, `rollback`, `confirm`, `gallery`: what is done with a device.
 
 use super::FileArgs;
 use crate::bundle::names::check_model_name;
 use crate::bundle::store::install::Allow;
-use crate::companion::deploy;
 use crate::companion::remote::Address;
+use crate::companion::{deploy, gallery};
 use crate::exit::UsageError;
 use anyhow::Result;
 use clap::Args;
@@ -46,6 +46,25 @@ pub struct ModelArgs {
     device: DeviceArgs,
     /// The model's name
     model: String,
+}
+
+#[derive(Args)]
+pub struct GalleryArgs {
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Frames of this camera only
+    #[arg(long, value_name = "NAME")]
+    camera: Option<String>,
+    /// Directory for the frames, DIR/CAMERA/; those that are there are not fetched again
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+pub fn gallery(args: &GalleryArgs) -> Result<()> {
+    if let Some(camera) = &args.camera {
+        check_model_name(camera).map_err(|why| UsageError(format!("--camera {why}")))?;
+    }
+    gallery::fetch(&args.device.address(), args.camera.as_deref(), &args.out)
 }
 
 pub fn deploy(args: &DeployArgs) -> Result<()> {

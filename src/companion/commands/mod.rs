@@ -18,7 +18,7 @@ use crate::exit::UsageError;
 use crate::selftest::{self, SelftestArgs};
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use device::{DeployArgs, DeviceArgs, ModelArgs};
+use device::{DeployArgs, DeviceArgs, GalleryArgs, ModelArgs};
 use export::ExportArgs;
 use judge::{ClassifyArgs, EvaluateArgs, SuggestArgs};
 use key::KeyCommand;
@@ -64,6 +64,8 @@ enum Command {
     Rollback(ModelArgs),
     /// End the trial of a model's new generation
     Confirm(ModelArgs),
+    /// Fetch the frames that a device has kept
+    Gallery(GalleryArgs),
     /// Try a stored model
     #[command(hide = true, name = selftest::COMMAND)]
     Selftest(SelftestArgs),
@@ -211,6 +213,7 @@ impl Cli {
             Command::Status(args) => device::status(&args),
             Command::Rollback(args) => device::roll_back(&args),
             Command::Confirm(args) => device::confirm(&args),
+            Command::Gallery(args) => device::gallery(&args),
             Command::Selftest(args) => selftest::run(&args),
             Command::Export(args) => export::run(&args),
             Command::Engine(command) => command.run(),
