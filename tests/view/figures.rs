@@ -95,7 +95,7 @@ fn look(view: &mut View, picture: &GrayImage, crop: Region) -> Option<Unknown> {
 }
 
 fn view(crop: Region) -> View {
-    View::new(ViewSettings { crop, aspect: None, frozen_after: Duration::MIN })
+    View::new(ViewSettings { crop, aspect: None, frozen_after: Duration::MIN, ignore: Default::default() })
 }
 
 type Counts = BTreeMap<&'static str, usize>;
@@ -166,7 +166,12 @@ fn figures_of_videos() {
         let source = Source::File(videos.join(name));
         let capture = Capture::build(&source, Codec::H264, &decoder, Pacing::EveryFrame).expect("a pipeline");
         capture.play().expect("a playing pipeline");
-        let settings = ViewSettings { crop: middle(), aspect: None, frozen_after: Duration::from_secs(1) };
+        let settings = ViewSettings {
+            crop: middle(),
+            aspect: None,
+            frozen_after: Duration::from_secs(1),
+            ignore: Default::default(),
+        };
         let (mut view, mut reader, mut counts) =
             (Box::new(View::new(settings)), Reader::default(), Counts::new());
         let (mut buffer, mut small) = (Box::<CropBuffer>::default(), Box::<Thumbnail>::default());
@@ -344,7 +349,12 @@ fn figures_of_the_light() {
 /// Milliseconds from the switch to the change. Ten frames a second.
 fn replay(day: &GrayImage, night: &GrayImage, day_frames: u64) -> u64 {
     let start = Instant::from_secs(1000);
-    let view = ViewSettings { crop: middle(), aspect: None, frozen_after: Duration::MIN };
+    let view = ViewSettings {
+        crop: middle(),
+        aspect: None,
+        frozen_after: Duration::MIN,
+        ignore: Default::default(),
+    };
     let gate = GateSettings { motion: true, interval: Duration::from_secs(1) };
     let stale_after = Duration::from_secs(15);
     let decision =
