@@ -11,6 +11,7 @@
 //! A fault of the stream blinds the watch until it is gone. What a look finds is a vote like the model's.
 
 pub mod cover;
+pub mod edges;
 pub mod frozen;
 pub mod geometry;
 pub mod light;
@@ -21,11 +22,12 @@ pub mod scene;
 use super::crop::{CropBuffer, Region};
 use super::decision::Unknown;
 use super::thumbnail::Thumbnail;
+use edges::Edges;
 use embassy_time::Duration;
 use frozen::Frozen;
 use geometry::{Geometry, Size};
 use light::{Light, Lighting};
-use place::{Edges, Ground, Place, place};
+use place::{Ground, Place, place};
 
 /// Most reference pictures of one camera, such as by day and by night.
 pub const MAX_REFERENCES: usize = 4;

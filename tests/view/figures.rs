@@ -12,8 +12,9 @@ use ajar::watch::decision::{Classification, DecisionSettings, NO_DWELL, Probabil
 use ajar::watch::frame::{Chroma, Colour, Frame, Plane};
 use ajar::watch::gate::GateSettings;
 use ajar::watch::thumbnail::Thumbnail;
+use ajar::watch::view::edges::Edges;
 use ajar::watch::view::light::{Light, Lighting};
-use ajar::watch::view::place::{Edges, Ground, Place, place};
+use ajar::watch::view::place::{Ground, Place, place};
 use ajar::watch::view::{Sight, View, ViewSettings};
 use embassy_time::{Duration, Instant};
 use image::{GrayImage, imageops};
