@@ -188,7 +188,7 @@ fn figures_of_videos() {
                 view.refer_to(&small);
             }
             let seen = match view.see(&buffer, &small) {
-                Sight::Clear if frames % 10 == 0 => {
+                Sight::Clear if frames.is_multiple_of(10) => {
                     view.look(&buffer, &small).map_or("nothing", Unknown::name)
                 }
                 Sight::Clear => "clear",
