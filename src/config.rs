@@ -187,7 +187,19 @@ pub struct StateConfig {
     /// Look at least this often.
     #[serde(default = "default_interval", deserialize_with = "seconds")]
     pub interval: Duration,
+    /// What is not looked for in its pictures.
+    #[serde(default)]
+    pub ignore: Vec<Fault>,
     pub cameras: BTreeMap<String, WatchConfig>,
+}
+
+/// What may be wrong with a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fault {
+    Dark,
+    Covered,
+    Moved,
 }
 
 fn default_max_distance() -> f32 {

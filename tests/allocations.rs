@@ -40,7 +40,7 @@ fn watch_loop(mailbox: Arc<Mailbox>, marker: Marker) -> Loop {
     };
     let states = vec!["open".to_string(), "closed".to_string()];
     let frozen_after = Duration::from_secs(30);
-    let view = ViewSettings { crop: region(), aspect: None, frozen_after };
+    let view = ViewSettings { crop: region(), aspect: None, frozen_after, ignore: Default::default() };
     let mut runner = Runner::new("gate", "drive", states, gate, view, decision, Instant::now());
     // One that every look is compared with in all ways.
     let mut reference = Thumbnail::default();

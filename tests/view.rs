@@ -14,6 +14,7 @@ mod mosquitto;
 mod pictures;
 #[path = "support/rtsp.rs"]
 mod rtsp;
+#[allow(dead_code)]
 #[path = "support/scene.rs"]
 mod scene;
 #[path = "support/yard.rs"]
@@ -54,12 +55,12 @@ fn still(pattern: &str, seconds: u32) -> String {
     lamp(pattern, seconds, 0.0)
 }
 
-/// The lamp's device with this camera, and `more` in the camera's section.
-fn start(scene: &Scene, source: &str, more: &str, mqtt: Option<u16>) -> Ajard {
+/// The lamp's device with this camera, whose picture may be frozen.
+fn start(scene: &Scene, source: &str, frozen_after: u32, mqtt: Option<u16>) -> Ajard {
     let path = scene.config(source, mqtt);
     let text = fs::read_to_string(&path).expect("a configuration");
-    fs::write(&path, text.replace("[cameras.hall]", &format!("[cameras.hall]\n{more}")))
-        .expect("a configuration");
+    fs::write(&path, text.replace("frozen_after = 0", &format!("frozen_after = {frozen_after}")))
+        .expect("a file");
     Ajard::start(scene, &path)
 }
 
@@ -94,7 +95,7 @@ fn a_frozen_stream_is_unknown_everywhere_until_it_lives_again() {
     let camera = Rtsp::serve_file(&film);
     let broker = Mosquitto::start(&scene.sandbox.path(""));
     let listener = Listener::connect(broker.port);
-    let _ajard = start(&scene, &camera.url, "frozen_after = 5", Some(broker.port));
+    let _ajard = start(&scene, &camera.url, 5, Some(broker.port));
     let frozen = wait_for(&scene, "frozen");
     assert_eq!((&frozen["state"], &frozen["previous"]), (&"unknown".into(), &"on".into()));
     listener.wait_for(ATTRIBUTES, LIMIT, |payloads| {
@@ -105,17 +106,15 @@ fn a_frozen_stream_is_unknown_everywhere_until_it_lives_again() {
 
 #[test]
 fn a_camera_of_little_noise_is_not_frozen_and_zero_turns_it_off() {
-    for (source, more) in
-        [(live("smpte75", 14), "frozen_after = 3"), (still("smpte75", 14), "frozen_after = 0")]
-    {
+    for (source, frozen_after) in [(live("smpte75", 14), 3), (still("smpte75", 14), 0)] {
         let scene = Scene::new();
         let film = scene.sandbox.path("alive.mkv");
         encode_film(&film, &[source]);
         let camera = Rtsp::serve_file(&film);
-        let _ajard = start(&scene, &camera.url, more, None);
+        let _ajard = start(&scene, &camera.url, frozen_after, None);
         // The film's end comes long after.
         wait_for_event(&scene, LIMIT, |event| event["status"] == "down");
-        assert_eq!(story(&scene), ["on"], "{more}");
+        assert_eq!(story(&scene), ["on"], "{frozen_after}");
     }
 }
 
@@ -125,7 +124,7 @@ fn black_and_white_pictures_are_dark_and_covered() {
     let film = scene.sandbox.path("covered.mkv");
     encode_film(&film, &[live("smpte75", 6), still("black", 8), still("white", 8), live("checkers-8", 12)]);
     let camera = Rtsp::serve_file(&film);
-    let _ajard = start(&scene, &camera.url, "", None);
+    let _ajard = start(&scene, &camera.url, 30, None);
     wait_for_story(&scene, &["on", "dark", "covered", "off"]);
     // Each by attempts that say why.
     let whys: Vec<Value> = events(&scene).into_iter().map(|event| event["why"].clone()).collect();
@@ -149,7 +148,7 @@ fn another_size_goes_on_and_another_shape_is_unknown() {
         + &size(60, 640, 360)
         + &size(100, 320, 240)
         + "concat name=size ! identity sync=true";
-    let _ajard = start(&scene, &source, "frozen_after = 0", None);
+    let _ajard = start(&scene, &source, 0, None);
     wait_for_story(&scene, &["on", "geometry", "on"]);
 }
 
@@ -196,7 +195,7 @@ fn a_camera_that_is_turned_is_moved_until_it_is_turned_back() {
     let path = scene.config(&source, None);
     let text = fs::read_to_string(&path).expect("a configuration");
     let text = text
-        .replace("frame_size = [320, 240]", "frame_size = [320, 180]\nfrozen_after = 0")
+        .replace("frame_size = [320, 240]", "frame_size = [320, 180]")
         .replace("crop = [20, 20, 300, 200]", "crop = [110, 54, 206, 126]");
     fs::write(&path, text).expect("a configuration");
     let _ajard = Ajard::start(&scene, &path);

@@ -2,14 +2,13 @@
 
 use super::golden::{Golden, MAX_GOLDEN};
 use super::names::{check_model_name, check_states};
+use super::reference::{self, REFERENCE, ReferenceSpec};
 use super::{Code, Refusal};
 use crate::engine::features::Block;
 use crate::engine::head::Head;
 use crate::engine::unseen::Unseen;
 use crate::watch::crop::{INPUT_SIDE, Region};
 use crate::watch::quantise::{MEAN, STD};
-use crate::watch::thumbnail::CELLS;
-use crate::watch::view::MAX_REFERENCES;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -21,12 +20,8 @@ pub const MAX_PARTS: usize = 16;
 const MAX_DWELL: f32 = 3600.0;
 /// Required by a bundle with an unseen test: a reader that skipped it would publish states of what it never saw.
 pub const UNSEEN: &str = "unseen";
-/// Required by a bundle with reference pictures: a reader that skipped them would publish states of a moved camera.
-pub const REFERENCE: &str = "reference";
 /// Names of features a manifest may require.
 const KNOWN_FEATURES: [&str; 2] = [UNSEEN, REFERENCE];
-/// Most reference pictures of all cameras.
-pub const MAX_PICTURES: usize = 16;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -141,15 +136,6 @@ pub struct CropSpec {
     pub crop: [f64; 4],
     /// Width divided by height of the frame; 0 if that is not known.
     #[serde(default, skip_serializing_if = "is_zero")]
-    pub frame_aspect: f64,
-}
-
-/// A picture of what a camera shall look at.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ReferenceSpec {
-    pub camera: String,
-    /// Width divided by height of the picture before it was made small.
     pub frame_aspect: f64,
 }
 
@@ -284,7 +270,7 @@ impl Manifest {
         }
         self.check_parts()?;
         self.check_selftest()?;
-        self.check_references()?;
+        reference::check(self)?;
         self.check_unseen()
     }
 
@@ -324,35 +310,6 @@ impl Manifest {
                     ));
                 }
                 Ok(())
-            }
-        }
-    }
-
-    fn check_references(&self) -> Result<(), String> {
-        let count = self.references.len();
-        if count > MAX_PICTURES {
-            return Err(format!("reference: {count} pictures, at most {MAX_PICTURES}"));
-        }
-        for (i, ReferenceSpec { camera, frame_aspect }) in self.references.iter().enumerate() {
-            check_model_name(camera).map_err(|why| format!("reference[{i}].camera: {why}"))?;
-            if !(0.01..=100.0).contains(frame_aspect) {
-                return Err(format!(
-                    "reference[{i}].frame_aspect: {frame_aspect} is not within 0.01 and 100"
-                ));
-            }
-            if self.references.iter().filter(|spec| spec.camera == *camera).count() > MAX_REFERENCES {
-                return Err(format!("reference: more than {MAX_REFERENCES} pictures of {camera}"));
-            }
-        }
-        if count > 0 && !self.requires.iter().any(|name| name == REFERENCE) {
-            return Err(format!("reference: a reader must know of it, so requires must name {REFERENCE:?}"));
-        }
-        match self.part(Role::Reference) {
-            None if count == 0 => Ok(()),
-            Some(part) if count > 0 && part.size == (count * CELLS) as u64 => Ok(()),
-            part => {
-                let size = part.map_or(0, |part| part.size);
-                Err(format!("the part reference has {size} bytes, {count} pictures need {}", count * CELLS))
             }
         }
     }

@@ -4,6 +4,7 @@
 //! format    header, signature, manifest, parts: where the bytes are
 //! manifest  what the model is
 //! names     what models, cameras and states may be called
+//! reference pictures of what the cameras shall look at
 //! golden    crops with what the model must say of them, for the self-test
 //! verify    from untrusted bytes to a bundle whose every byte is covered by a trusted signature
 //! store     where a device keeps what it has verified
@@ -16,6 +17,7 @@ pub mod format;
 pub mod golden;
 pub mod manifest;
 pub mod names;
+pub mod reference;
 pub mod store;
 pub mod verify;
 

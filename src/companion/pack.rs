@@ -5,8 +5,9 @@ use super::train::{THRESHOLD, Trained, VERIFICATION};
 use crate::bundle::format::{self, Pieces};
 use crate::bundle::manifest::{
     BackboneSpec, COMPAT, Calibration, CropSpec, DecisionSpec, HeadSpec, InputSpec, LimitsSpec, Manifest,
-    Part, REFERENCE, ReferenceSpec, Role, SelftestSpec, UNSEEN,
+    Part, Role, SelftestSpec, UNSEEN,
 };
+use crate::bundle::reference::{REFERENCE, ReferenceSpec};
 use crate::bundle::sha256_hex;
 use crate::bundle::verify::UNTRUSTED_COMMENT;
 use crate::watch::thumbnail::Thumbnail;

@@ -14,7 +14,7 @@ use super::recent::{Agreement, Marker};
 use super::report::{NO_MODEL, Report, STARTING, now as wall_clock, state_name};
 use super::sieve::Meter;
 use crate::bundle::manifest::{DecisionSpec, Manifest};
-use crate::config::{Config, Decode, ModelConfig, StateConfig};
+use crate::config::{Config, Decode, Fault, ModelConfig, StateConfig};
 use crate::watch::Watch;
 use crate::watch::crop::Region;
 use crate::watch::decision::{Change, Classification, DecisionSettings, NO_DWELL, States, Unknown};
@@ -128,7 +128,7 @@ impl Runner {
         let manifest = &loaded.model.manifest;
         let states = if self.states == manifest.states { States::Same } else { States::Others };
         let decision = decision(settings, manifest);
-        let view = view(config, manifest, &self.report.camera);
+        let view = view(config, settings, manifest, &self.report.camera);
         self.needed = decision.verification;
         match &mut self.watch {
             Some(watch) => {
@@ -327,14 +327,18 @@ fn decision(settings: &ModelConfig, manifest: &Manifest) -> DecisionSettings {
 }
 
 /// How a watch tells a picture of its scene from anything else.
-fn view(config: &Config, manifest: &Manifest, camera: &str) -> ViewSettings {
-    let settings = config.cameras.get(camera);
-    let frame_size = settings.and_then(|settings| settings.frame_size);
+fn view(config: &Config, settings: &ModelConfig, manifest: &Manifest, camera: &str) -> ViewSettings {
+    let source = config.cameras.get(camera);
+    let frame_size = source.and_then(|source| source.frame_size);
+    let faults =
+        [(Fault::Dark, Unknown::Dark), (Fault::Covered, Unknown::Covered), (Fault::Moved, Unknown::Moved)];
+    let ignored = faults.into_iter().filter(|(fault, _)| settings.state_config.ignore.contains(fault));
     let declared = frame_size.map(|[width, height]| f64::from(width) / f64::from(height));
     ViewSettings {
         crop: config.region(&manifest.model, camera).unwrap_or(Region::FULL),
         aspect: manifest.frame_aspect(camera).or(declared).map(|aspect| aspect as f32),
-        frozen_after: settings.map_or(Duration::MIN, |settings| settings.frozen_after),
+        frozen_after: source.map_or(Duration::MIN, |source| source.frozen_after),
+        ignore: ignored.map(|(_, why)| why).collect(),
     }
 }
 

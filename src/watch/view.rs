@@ -11,6 +11,7 @@
 //! A fault of the stream blinds the watch until it is gone. What a look finds is a vote like the model's.
 
 pub mod cover;
+pub mod edges;
 pub mod frozen;
 pub mod geometry;
 pub mod light;
@@ -21,22 +22,25 @@ pub mod scene;
 use super::crop::{CropBuffer, Region};
 use super::decision::Unknown;
 use super::thumbnail::Thumbnail;
+use edges::Edges;
 use embassy_time::Duration;
 use frozen::Frozen;
 use geometry::{Geometry, Size};
 use light::{Light, Lighting};
-use place::{Edges, Ground, Place, place};
+use place::{Ground, Place, place};
 
 /// Most reference pictures of one camera, such as by day and by night.
 pub const MAX_REFERENCES: usize = 4;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ViewSettings {
     pub crop: Region,
     /// Width by height of the frames that the crop was drawn on; that of the first frame if nobody says.
     pub aspect: Option<f32>,
     /// Time without any change after which a picture is frozen; 0 for never.
     pub frozen_after: Duration,
+    /// What is not to be looked for in a picture: where black, for one, is how the scene may look.
+    pub ignore: heapless::Vec<Unknown, 3>,
 }
 
 /// What a frame is good for.
@@ -61,22 +65,22 @@ pub struct View {
 
 impl View {
     pub fn new(settings: ViewSettings) -> View {
-        let mut view = View {
+        let mut geometry = Geometry::default();
+        geometry.expect(settings.aspect);
+        View {
             settings,
-            geometry: Geometry::default(),
+            geometry,
             frozen: Frozen::default(),
             lighting: Lighting::default(),
             references: heapless::Vec::new(),
             edges: Edges::default(),
-        };
-        view.geometry.expect(settings.aspect);
-        view
+        }
     }
 
     /// Goes on with another model's settings, and without a reference.
     pub fn adopt(&mut self, settings: ViewSettings) {
-        self.settings = settings;
         self.geometry.expect(settings.aspect);
+        self.settings = settings;
         self.references.clear();
     }
 
@@ -110,7 +114,9 @@ impl View {
         self.edges.take(thumbnail);
         // The softest of several: none of them says that the picture must be sharper.
         let softest = self.references.iter().max_by(|a, b| a.softness().total_cmp(&b.softness()));
-        cover::cover(crop, thumbnail, &self.edges, softest).or_else(|| self.moved(crop.frame_size()))
+        let found = cover::cover(crop, thumbnail, &self.edges, softest);
+        let found = found.or_else(|| self.moved(crop.frame_size()));
+        found.filter(|found| !self.settings.ignore.contains(found))
     }
 
     /// The camera looks elsewhere than in any of the pictures that tell.
@@ -133,7 +139,9 @@ mod tests {
     use super::scene::{HEIGHT, Picture, WIDTH, noise, street};
     use super::*;
     use crate::watch::Watch;
-    use crate::watch::decision::{Classification, DecisionSettings, NO_DWELL, Probabilities, Verdict};
+    use crate::watch::decision::{
+        Classification, DecisionSettings, NO_DWELL, Probabilities, States, Verdict,
+    };
     use crate::watch::gate::GateSettings;
     use crate::watch::motion::MotionSettings;
     use embassy_time::Instant;
@@ -150,19 +158,25 @@ mod tests {
     }
 
     impl Scene {
+        const DECISION: DecisionSettings = DecisionSettings {
+            threshold: 0.8,
+            max_distance: 1.0,
+            verification: 3,
+            dwell: NO_DWELL,
+            stale_after: Duration::from_secs(15),
+        };
+
         fn new(frozen_after: Duration) -> Scene {
-            let view = ViewSettings { crop: crop(), aspect: None, frozen_after };
+            let view =
+                ViewSettings { crop: crop(), aspect: None, frozen_after, ignore: heapless::Vec::new() };
             let gate =
                 GateSettings { motion: Some(MotionSettings::DEFAULT), interval: Duration::from_secs(1) };
-            let decision = DecisionSettings {
-                threshold: 0.8,
-                max_distance: 1.0,
-                verification: 3,
-                dwell: NO_DWELL,
-                stale_after: Duration::from_secs(15),
-            };
             let start = Instant::from_millis(1_000_000);
-            Scene { watch: Box::new(Watch::new(gate, view, decision, start)), ms: 0, changes: Vec::new() }
+            Scene {
+                watch: Box::new(Watch::new(gate, view, Scene::DECISION, start)),
+                ms: 0,
+                changes: Vec::new(),
+            }
         }
 
         fn show(&mut self, picture: Picture) {
@@ -227,6 +241,19 @@ mod tests {
         scene.street(5, |luma| luma);
         let reasons: Vec<&str> = scene.changes.iter().map(|change| change.1).collect();
         assert_eq!(reasons, ["state", "dark", "covered", "state"]);
+    }
+
+    #[test]
+    fn what_is_ignored_is_left_to_the_model() {
+        let mut scene = Scene::new(Duration::MIN);
+        let ignore = heapless::Vec::from_slice(&[Unknown::Dark]).unwrap();
+        let view = ViewSettings { crop: crop(), aspect: None, frozen_after: Duration::MIN, ignore };
+        let start = Instant::from_millis(1_000_000);
+        scene.watch.adopt(start, view, Scene::DECISION, States::Same);
+        scene.street(5, |_| 4.0);
+        scene.street(8, |_| 250.0);
+        let reasons: Vec<&str> = scene.changes.iter().map(|change| change.1).collect();
+        assert_eq!(reasons, ["state", "covered"]);
     }
 
     #[test]

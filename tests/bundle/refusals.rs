@@ -3,7 +3,8 @@
 use crate::cli::{Sandbox, need};
 use crate::fixture::{Fixture, bundle, fixture};
 use ajar::bundle::Code::{self, *};
-use ajar::bundle::manifest::{CropSpec, Manifest, ReferenceSpec, Role, SelftestSpec, UnseenSpec};
+use ajar::bundle::manifest::{CropSpec, Manifest, Role, SelftestSpec, UnseenSpec};
+use ajar::bundle::reference::ReferenceSpec;
 use ajar::bundle::sha256_hex;
 use std::fs::{self, File};
 use std::time::{Duration, Instant};

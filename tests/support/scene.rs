@@ -66,7 +66,8 @@ impl Scene {
         Scene { sandbox, film: film_path }
     }
 
-    /// Writes a configuration with this camera source, and a broker if there is one.
+    /// Writes a configuration with this camera source, and a broker if there is one. Pictures of GStreamer's test source
+    /// have no noise, so they are not frozen.
     pub fn config(&self, source: &str, mqtt_port: Option<u16>) -> PathBuf {
         let mqtt = mqtt_port
             .map(|port| format!("[mqtt]\nhost = \"127.0.0.1\"\nport = {port}\n"))
@@ -75,7 +76,7 @@ impl Scene {
         let text = format!(
             "[device]\nid = \"test\"\nstore = {store:?}\ntrusted_keys = {keys:?}\n\
              control_socket = {control:?}\ntrial = {{ attempts = 4, minutes = 0.02 }}\n{mqtt}\
-             [cameras.hall]\nsource = {source:?}\nframe_size = [320, 240]\n\
+             [cameras.hall]\nsource = {source:?}\nframe_size = [320, 240]\nfrozen_after = 0\n\
              [classification.custom.lamp.state_config]\ninterval = 1\n\
              [classification.custom.lamp.state_config.cameras.hall]\ncrop = [20, 20, 300, 200]\n"
         );

@@ -13,8 +13,9 @@ use ajar::watch::frame::{Chroma, Colour, Frame, Plane};
 use ajar::watch::gate::GateSettings;
 use ajar::watch::motion::MotionSettings;
 use ajar::watch::thumbnail::Thumbnail;
+use ajar::watch::view::edges::Edges;
 use ajar::watch::view::light::{Light, Lighting};
-use ajar::watch::view::place::{Edges, Ground, Place, place};
+use ajar::watch::view::place::{Ground, Place, place};
 use ajar::watch::view::{Sight, View, ViewSettings};
 use embassy_time::{Duration, Instant};
 use image::{GrayImage, imageops};
@@ -96,7 +97,7 @@ fn look(view: &mut View, picture: &GrayImage, crop: Region) -> Option<Unknown> {
 }
 
 fn view(crop: Region) -> View {
-    View::new(ViewSettings { crop, aspect: None, frozen_after: Duration::MIN })
+    View::new(ViewSettings { crop, aspect: None, frozen_after: Duration::MIN, ignore: Default::default() })
 }
 
 type Counts = BTreeMap<&'static str, usize>;
@@ -167,7 +168,12 @@ fn figures_of_videos() {
         let source = Source::File(videos.join(name));
         let capture = Capture::build(&source, Codec::H264, &decoder, Pacing::EveryFrame).expect("a pipeline");
         capture.play().expect("a playing pipeline");
-        let settings = ViewSettings { crop: middle(), aspect: None, frozen_after: Duration::from_secs(1) };
+        let settings = ViewSettings {
+            crop: middle(),
+            aspect: None,
+            frozen_after: Duration::from_secs(1),
+            ignore: Default::default(),
+        };
         let (mut view, mut reader, mut counts) =
             (Box::new(View::new(settings)), Reader::default(), Counts::new());
         let (mut buffer, mut small) = (Box::<CropBuffer>::default(), Box::<Thumbnail>::default());
@@ -183,7 +189,7 @@ fn figures_of_videos() {
                 view.refer_to(&small);
             }
             let seen = match view.see(&buffer, &small) {
-                Sight::Clear if frames % 10 == 0 => {
+                Sight::Clear if frames.is_multiple_of(10) => {
                     view.look(&buffer, &small).map_or("nothing", Unknown::name)
                 }
                 Sight::Clear => "clear",
@@ -345,7 +351,12 @@ fn figures_of_the_light() {
 /// Milliseconds from the switch to the change. Ten frames a second.
 fn replay(day: &GrayImage, night: &GrayImage, day_frames: u64) -> u64 {
     let start = Instant::from_secs(1000);
-    let view = ViewSettings { crop: middle(), aspect: None, frozen_after: Duration::MIN };
+    let view = ViewSettings {
+        crop: middle(),
+        aspect: None,
+        frozen_after: Duration::MIN,
+        ignore: Default::default(),
+    };
     let gate = GateSettings { motion: Some(MotionSettings::DEFAULT), interval: Duration::from_secs(1) };
     let stale_after = Duration::from_secs(15);
     let decision =

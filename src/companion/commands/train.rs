@@ -1,8 +1,9 @@
 //! `ajar train`: from folders of pictures to a signed bundle.
 
 use super::check_place;
-use crate::bundle::manifest::{CropSpec, MAX_PICTURES};
+use crate::bundle::manifest::CropSpec;
 use crate::bundle::names::check_model_name;
+use crate::bundle::reference::MAX_PICTURES;
 use crate::companion::bundles::{self, BundleFile};
 use crate::companion::cache::Cache;
 use crate::companion::champion::{Comparison, compare};
@@ -15,7 +16,7 @@ use crate::companion::{BACKBONE, keys, report, shipped_plan, signed};
 use crate::engine::Engine;
 use crate::exit::{Kept, UsageError};
 use crate::watch::view::MAX_REFERENCES;
-use crate::watch::view::place::Edges;
+use crate::watch::view::edges::Edges;
 use anyhow::Result;
 use clap::Args;
 use std::io::{Write, stdout};

@@ -4,7 +4,7 @@ use super::super::crop::CropBuffer;
 use super::super::decision::Unknown;
 use super::super::frame::Range;
 use super::super::thumbnail::Thumbnail;
-use super::place::Edges;
+use super::edges::Edges;
 
 /// Where nearly nothing is brighter than this, a picture is black. Codes of the full range.
 const BLACK: u8 = 24;

@@ -1,24 +1,17 @@
 //! Place: whether the camera still looks where it looked when its reference picture was taken.
 //!
-//! Both pictures become fields of edges: of each cell the direction of its edge, with the contrast taken out, so that
-//! neither light nor what is brighter than what counts. The fields are laid on each other as they are, shifted, turned
-//! and zoomed. Where one of these fits clearly better than none, the camera was moved; and also where nothing fits at
-//! all, although there is much to see. The crop is left out: it is what may change.
+//! Both pictures' edges are laid on each other as they are, shifted, turned and zoomed. Where one of these fits clearly
+//! better than none, the camera was moved; and also where nothing fits at all, although there is much to see. The crop is
+//! left out: it is what may change.
 
 use super::super::region::Region;
-use super::super::thumbnail::{self, Thumbnail};
+use super::edges::{CELLS, COLUMNS, Edges, ROWS};
 
-/// A cell of a field is two by two of a thumbnail.
-const COLUMNS: usize = thumbnail::COLUMNS / 2;
-const ROWS: usize = thumbnail::ROWS / 2;
-const CELLS: usize = COLUMNS * ROWS;
-/// Squared contrast, in codes, at which an edge counts half: less is mostly noise.
-const SOFT_EDGE: i32 = 36;
 /// Largest shift that is looked for, in cells: three tenths of the frame.
 const MAX_SHIFT: (i32, i32) = (24, 13);
 /// Cells outside the crop that there must be.
 const MIN_GROUND: usize = CELLS / 4;
-/// Of these, the share that must lie on the other picture.
+/// One in so many of these must lie on the other picture.
 const MIN_OVERLAP: usize = 3;
 /// The search leaves out every second row; where it matters, none is.
 const COARSE: usize = 2;
@@ -30,88 +23,6 @@ const FITS: f32 = 0.2;
 const CLEARLY: f32 = 0.04;
 /// Below this score two pictures that show much show two places.
 const LOST: f32 = 0.16;
-/// Least contrast and softness of a picture that tells its place: noise has less of both.
-const MIN_CONTRAST: f32 = 200.0;
-const MIN_SOFTNESS: f32 = 0.6;
-
-/// The edges of a picture.
-#[derive(Clone)]
-pub struct Edges {
-    /// Twice the angle of each cell's edge, as a vector of at most 127: the shorter, the fainter.
-    x: [i8; CELLS],
-    y: [i8; CELLS],
-    /// Mean squared contrast in codes.
-    contrast: f32,
-    /// The same of cells twice as large: as much in a scene, a quarter in noise, more in a blurred picture.
-    coarse_contrast: f32,
-}
-
-impl Default for Edges {
-    fn default() -> Self {
-        Edges { x: [0; CELLS], y: [0; CELLS], contrast: 0.0, coarse_contrast: 0.0 }
-    }
-}
-
-impl Edges {
-    pub fn take(&mut self, thumbnail: &Thumbnail) {
-        let cell = |column: usize, row: usize| -> i32 { thumbnail.mean::<2>(column, row) };
-        let (mut sum, mut count) = (0u32, 0);
-        for row in 1..ROWS - 1 {
-            for column in 1..COLUMNS - 1 {
-                let [dx, dy] = slope(cell, column, row);
-                let squared = dx * dx + dy * dy;
-                let at = row * COLUMNS + column;
-                self.x[at] = ((dx * dx - dy * dy) * 127 / (squared + SOFT_EDGE)) as i8;
-                self.y[at] = (2 * dx * dy * 127 / (squared + SOFT_EDGE)) as i8;
-                sum += squared as u32;
-                count += 1;
-            }
-        }
-        self.contrast = sum as f32 / count as f32;
-        let coarse = |column: usize, row: usize| -> i32 { thumbnail.mean::<4>(column, row) };
-        let (mut sum, mut count) = (0u32, 0);
-        for row in 1..ROWS / 2 - 1 {
-            for column in 1..COLUMNS / 2 - 1 {
-                let [dx, dy] = slope(coarse, column, row);
-                sum += (dx * dx + dy * dy) as u32;
-                count += 1;
-            }
-        }
-        self.coarse_contrast = sum as f32 / count as f32;
-    }
-
-    pub fn contrast(&self) -> f32 {
-        self.contrast
-    }
-
-    /// Whether it shows enough to tell where it was taken.
-    pub fn tells(&self) -> bool {
-        self.contrast >= MIN_CONTRAST && self.softness() >= MIN_SOFTNESS
-    }
-
-    /// Contrast of large things by that of small ones: about 1 in a scene, 1/4 in noise, far more in a blurred picture.
-    pub fn softness(&self) -> f32 {
-        self.coarse_contrast / self.contrast.max(0.01)
-    }
-}
-
-/// Difference across and down, in codes, over the two neighbours (Sobel's).
-fn slope(cell: impl Fn(usize, usize) -> i32, column: usize, row: usize) -> [i32; 2] {
-    let (l, r, t, b) = (column - 1, column + 1, row - 1, row + 1);
-    let right = cell(r, t) + 2 * cell(r, row) + cell(r, b);
-    let left = cell(l, t) + 2 * cell(l, row) + cell(l, b);
-    let bottom = cell(l, b) + 2 * cell(column, b) + cell(r, b);
-    let top = cell(l, t) + 2 * cell(column, t) + cell(r, t);
-    [(right - left) / 4, (bottom - top) / 4]
-}
-
-/// A way to lay one picture on the other.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Pose {
-    /// Cells to the right and down.
-    pub shift: (i32, i32),
-    pub turn: Turn,
-}
 
 /// A turn by an angle and a zoom, by its matrix.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -125,7 +36,6 @@ const fn turn(cos: f32, sin: f32) -> Turn {
     Turn { cos, sin }
 }
 
-const NONE: Turn = turn(1.0, 0.0);
 /// By 3, 4.5, 6.5, 10 and 15 degrees either way, and nearer or farther.
 const TURNS: [Turn; 16] = [
     turn(0.998_63, 0.052_34),
@@ -146,14 +56,12 @@ const TURNS: [Turn; 16] = [
     turn(0.8, 0.0),
 ];
 
-/// How well a picture fits its reference.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Fit {
-    /// Score of the picture where it is, and within the tolerance; 1 is the same picture.
-    pub home: f32,
-    /// The best one elsewhere, if that was looked for.
-    pub elsewhere: f32,
-    pub pose: Pose,
+/// How well a picture fits its reference: scores, of which 1 is the same picture.
+struct Fit {
+    /// Where it is, within the tolerance.
+    home: f32,
+    /// The best one anywhere else, if that was looked for.
+    elsewhere: f32,
 }
 
 /// Which cells of the reference count, and how far they may be off.
@@ -210,7 +118,7 @@ pub fn place(reference: &Edges, picture: &Edges, ground: &Ground) -> Place {
 }
 
 /// Lays the picture on the reference in all ways. `None` if the crop leaves too little to compare.
-pub fn fit(reference: &Edges, picture: &Edges, ground: &Ground) -> Option<Fit> {
+fn fit(reference: &Edges, picture: &Edges, ground: &Ground) -> Option<Fit> {
     let [x1, y1, x2, y2] = ground.crop;
     if CELLS - (x2 - x1) * (y2 - y1) < MIN_GROUND {
         return None;
@@ -219,15 +127,10 @@ pub fn fit(reference: &Edges, picture: &Edges, ground: &Ground) -> Option<Fit> {
     let (tx, ty) = ground.tolerance;
     let near = || (-ty..=ty).flat_map(move |y| (-tx..=tx).map(move |x| (x, y)));
     let home = near().map(|shift| score(shift, 1)).fold(-1.0, f32::max);
-    let mut fit = Fit { home, elsewhere: -1.0, pose: Pose { shift: (0, 0), turn: NONE } };
+    let mut elsewhere = -1.0f32;
     if home >= SURE {
-        return Some(fit);
+        return Some(Fit { home, elsewhere });
     }
-    let mut try_at = |pose: Pose, score: f32| {
-        if score > fit.elsewhere {
-            (fit.elsewhere, fit.pose) = (score, pose);
-        }
-    };
     // Every second shift, and then all around the best one.
     let (most_x, most_y) = MAX_SHIFT;
     let mut best = (-1.0, (0, 0));
@@ -243,15 +146,13 @@ pub fn fit(reference: &Edges, picture: &Edges, ground: &Ground) -> Option<Fit> {
     for (dx, dy) in NEIGHBOURS {
         let shift = (x + dx, y + dy);
         if !ground.is_near(shift) {
-            try_at(Pose { shift, turn: NONE }, score(shift, 1));
+            elsewhere = elsewhere.max(score(shift, 1));
         }
     }
     for turn in TURNS {
-        for (shift, score) in NEIGHBOURS.into_iter().zip(turned(reference, picture, ground, turn)) {
-            try_at(Pose { shift, turn }, score);
-        }
+        elsewhere = turned(reference, picture, ground, turn).into_iter().fold(elsewhere, f32::max);
     }
-    Some(fit)
+    Some(Fit { home, elsewhere })
 }
 
 const NEIGHBOURS: [(i32, i32); 9] =
