@@ -4,7 +4,7 @@ CARGO = scripts/cargo
 PREFIX = /usr/local
 DESTDIR =
 
-.PHONY: demo test check build install deps models check-models plan bench-engine bench-accuracy bench-capture bench-arm test-cpus test-cpus-qemu test-cpus-bochs test-gpio powercut fuzz build-debug clean
+.PHONY: demo test check build install deps models check-models plan bench-engine bench-accuracy bench-capture bench-motion bench-arm test-cpus test-cpus-qemu test-cpus-bochs test-gpio powercut fuzz build-debug clean
 
 demo: deps
 	$(CARGO) build --locked --bins --example demo
@@ -90,6 +90,12 @@ fuzz: deps
 # ajard's modes beside a peer that decodes every frame, on the same live streams.
 bench-capture: deps
 	@benches/capture/run.sh
+
+# Events that the detector of motion sees and misses, on real clips and scripted scenes. ONLY=lamps: of one group.
+ONLY =
+bench-motion: deps
+	$(CARGO) build --locked --example bench-motion
+	@target/debug/examples/bench-motion $(ONLY)
 
 # GPIO lines of a real kernel, in an emulated machine.
 test-gpio: build-debug

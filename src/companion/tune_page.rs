@@ -3,7 +3,7 @@
 use super::report::STYLE;
 use super::tune::{Course, Moment, Other, Picture, Stretch};
 use crate::watch::gate::Reason;
-use crate::watch::motion::{Change, MotionSettings, Movement, Shown};
+use crate::watch::motion::{Mark, MotionSettings, Movement, Shown};
 use ct_codecs::{Base64, Encoder};
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
@@ -104,10 +104,10 @@ fn row(picture: &Picture, settings: &MotionSettings, caption: &str) -> Markup {
         let difference = u32::from(cell.luma.abs_diff(cell.background));
         grey((difference * 128 / threshold).min(255) as u8)
     };
-    let decision = |cell: &Shown| match cell.change {
-        Change::Changed => CHANGED,
-        Change::Speck => SPECK,
-        Change::None => grey(cell.luma / 2),
+    let decision = |cell: &Shown| match cell.mark {
+        Mark::Changed => CHANGED,
+        Mark::Speck => SPECK,
+        Mark::None => grey(cell.luma / 2),
     };
     let grids = [
         ("background", grid(*columns, cells, |cell| grey(cell.background))),
