@@ -201,9 +201,10 @@ fn plot(course: &Course, settings: &MotionSettings) -> Markup {
                             width=(round(width)) height=(round(bar.max(2.0))) {}
                     }
                 }
-                line.limit x1="0" x2=(WIDTH) y1=(HEIGHT - height(limit)) y2=(HEIGHT - height(limit)) {}
-                line.limit x1="0" x2=(WIDTH) y1=(HEIGHT - height(f64::from(settings.lightning_threshold)))
-                    y2=(HEIGHT - height(f64::from(settings.lightning_threshold))) {}
+                @for (share, name) in [(limit, "motion"), (f64::from(settings.lightning_threshold), "jump")] {
+                    line.limit x1="0" x2=(WIDTH) y1=(HEIGHT - height(share)) y2=(HEIGHT - height(share)) {}
+                    text x=(WIDTH) y=(HEIGHT - height(share) + 12.0) text-anchor="end" { (name) }
+                }
                 @for (x, why) in looks {
                     line class=(if why == Reason::Motion { "look motion" } else { "look" })
                         x1=(round(x)) x2=(round(x)) y1=(HEIGHT + 6.0) y2=(HEIGHT + 16.0) {}

@@ -17,10 +17,13 @@ pub const BACKGROUND_PERIOD: Duration = Duration::from_millis(200);
 const CELLS: usize = MOTION_GRID * MOTION_GRID;
 /// Cells keep this many bits below one code value.
 pub(super) const FRACTION_BITS: u32 = 6;
+/// Shares in whole numbers: the largest difference times the whole still fits.
+const WHOLE_BITS: u32 = 16;
+const WHOLE: f32 = (1 << WHOLE_BITS) as f32;
 /// Times its mean noise that a cell must differ.
 const NOISE_FACTOR: i32 = 4;
 /// Frames that the noise is a mean over.
-const NOISE_FRAMES: i32 = 16;
+const NOISE_FRAMES: f32 = 16.0;
 /// Changed cells around a changed cell that make it more than a speck.
 const NEIGHBOURS: usize = 2;
 /// Light explains what happened if less than this part of the grid, a quarter, is left changed.
@@ -277,13 +280,13 @@ impl Motion {
             (0..periods.min(MAX_PERIODS)).fold(1.0, |kept, _| kept * (1.0 - self.settings.frame_alpha));
         // A young background is the mean of what it has seen.
         let share = (1.0 - kept).max(1.0 / (f32::from(self.age) + 2.0));
-        let share = (share * 256.0) as i32;
-        let noise_share = (256 / (1 + i32::from(self.age))).max(256 / NOISE_FRAMES);
+        let noise_share = (1.0 / (f32::from(self.age) + 1.0)).max(1.0 / NOISE_FRAMES);
+        let [share, noise_share] = [share, noise_share].map(|share| (share * WHOLE) as i32);
         let threshold = i32::from(self.settings.threshold) << FRACTION_BITS;
         let mut sum = 0;
         for cell in &mut self.cells[..count] {
             let towards = |from: u16, to: i32, share| {
-                (i32::from(from) + (((to - i32::from(from)) * share) >> 8)) as u16
+                (i32::from(from) + (((to - i32::from(from)) * share) >> WHOLE_BITS)) as u16
             };
             cell.background = towards(cell.background, i32::from(cell.luma), share);
             // What passes through is not noise, however large.
