@@ -4,7 +4,7 @@ CARGO = scripts/cargo
 PREFIX = /usr/local
 DESTDIR =
 
-.PHONY: demo test check build install deps models check-models plan bench-engine bench-accuracy bench-capture bench-arm test-cpus test-cpus-qemu test-cpus-bochs test-gpio powercut fuzz faults soak build-debug clean
+.PHONY: demo test check build install deps models check-models plan bench-engine bench-accuracy bench-capture bench-motion bench-arm test-cpus test-cpus-qemu test-cpus-bochs test-gpio powercut fuzz faults soak build-debug clean
 
 demo: deps
 	$(CARGO) build --locked --bins --example demo
@@ -100,6 +100,12 @@ faults: deps
 soak: MINUTES = 60
 soak: deps
 	@AJAR_SOAK_MINUTES=$(MINUTES) $(CARGO) test --locked --test faults
+
+# Events that the detector of motion sees and misses, on real clips and scripted scenes. ONLY=lamps: of one group.
+ONLY =
+bench-motion: deps
+	$(CARGO) build --locked --example bench-motion
+	@target/debug/examples/bench-motion $(ONLY)
 
 # GPIO lines of a real kernel, in an emulated machine.
 test-gpio: build-debug

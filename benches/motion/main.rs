@@ -146,7 +146,8 @@ fn videos(report: &mut impl FnMut(&str, [Score; 4])) {
             });
             witness.score(&format!("{video} at {rate} s"), events)
         });
-        report(&video[..video.len().min(18)], scores);
+        let name = video.split(['-', '_']).take(2).collect::<Vec<_>>().join(" ");
+        report(&format!("{name}, x {}", crop[0]), scores);
     }
 }
 

@@ -105,7 +105,7 @@ impl Scene {
         let leaves = at + 2.0 + staying;
         let place = move |t: f64| {
             let share = ((t - at) / 2.0).clamp(0.0, 1.0) - ((t - leaves) / 2.0).clamp(0.0, 1.0);
-            (share > 0.0).then(|| [0.1, 0.1 + 0.8 * share, 0.1, 0.1 + 0.8 * size])
+            (share > 0.0).then_some([0.1, 0.1 + 0.8 * share, 0.1, 0.1 + 0.8 * size])
         };
         self.actors.push(Actor { contrast, place: Box::new(place) });
         // Where it comes to rest is part of the change: later pictures show it too.

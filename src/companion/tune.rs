@@ -150,8 +150,9 @@ impl Tune {
             moments.push(moment);
             if moment.movement == Movement::Still {
                 let nearer = |picture: &Picture| moment.changed > picture.moment.changed;
-                // The first frame has nothing to be compared with.
-                if moments.len() > 1 && nearest.as_ref().is_none_or(nearer) {
+                // The first frames have nothing to be compared with, or no noise to be judged by.
+                let judged = moments.len() > 1 && moment.changed < eye.motion.limit();
+                if judged && nearest.as_ref().is_none_or(nearer) {
                     nearest = Some(eye.picture(moment, &crop));
                 }
                 continue;

@@ -3,7 +3,7 @@
 use super::report::STYLE;
 use super::tune::{Course, Moment, Other, Picture, Stretch};
 use crate::watch::gate::Reason;
-use crate::watch::motion::{Change, MotionSettings, Movement, Shown};
+use crate::watch::motion::{Mark, MotionSettings, Movement, Shown};
 use ct_codecs::{Base64, Encoder};
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
@@ -104,10 +104,10 @@ fn row(picture: &Picture, settings: &MotionSettings, caption: &str) -> Markup {
         let difference = u32::from(cell.luma.abs_diff(cell.background));
         grey((difference * 128 / threshold).min(255) as u8)
     };
-    let decision = |cell: &Shown| match cell.change {
-        Change::Changed => CHANGED,
-        Change::Speck => SPECK,
-        Change::None => grey(cell.luma / 2),
+    let decision = |cell: &Shown| match cell.mark {
+        Mark::Changed => CHANGED,
+        Mark::Speck => SPECK,
+        Mark::None => grey(cell.luma / 2),
     };
     let grids = [
         ("background", grid(*columns, cells, |cell| grey(cell.background))),
@@ -201,9 +201,10 @@ fn plot(course: &Course, settings: &MotionSettings) -> Markup {
                             width=(round(width)) height=(round(bar.max(2.0))) {}
                     }
                 }
-                line.limit x1="0" x2=(WIDTH) y1=(HEIGHT - height(limit)) y2=(HEIGHT - height(limit)) {}
-                line.limit x1="0" x2=(WIDTH) y1=(HEIGHT - height(f64::from(settings.lightning_threshold)))
-                    y2=(HEIGHT - height(f64::from(settings.lightning_threshold))) {}
+                @for (share, name) in [(limit, "motion"), (f64::from(settings.lightning_threshold), "jump")] {
+                    line.limit x1="0" x2=(WIDTH) y1=(HEIGHT - height(share)) y2=(HEIGHT - height(share)) {}
+                    text x=(WIDTH) y=(HEIGHT - height(share) + 12.0) text-anchor="end" { (name) }
+                }
                 @for (x, why) in looks {
                     line class=(if why == Reason::Motion { "look motion" } else { "look" })
                         x1=(round(x)) x2=(round(x)) y1=(HEIGHT + 6.0) y2=(HEIGHT + 16.0) {}

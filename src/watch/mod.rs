@@ -14,6 +14,7 @@ pub mod decision;
 pub mod frame;
 pub mod gate;
 pub mod input;
+mod light;
 pub mod motion;
 pub mod quantise;
 mod region;

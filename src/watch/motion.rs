@@ -6,6 +6,7 @@
 //! blow, is a jump.
 
 use super::crop::{CropBuffer, MAX_CROP_SIDE};
+use super::light::Light;
 use embassy_time::{Duration, Instant};
 
 /// Cells on the longer side of the grid the crop's luma is averaged into.
@@ -15,19 +16,18 @@ pub const BACKGROUND_PERIOD: Duration = Duration::from_millis(200);
 
 const CELLS: usize = MOTION_GRID * MOTION_GRID;
 /// Cells keep this many bits below one code value.
-const FRACTION_BITS: u32 = 6;
-const HALF: i64 = 1 << (FRACTION_BITS - 1);
-const BRIGHTEST: f32 = (255 << FRACTION_BITS) as f32;
+pub(super) const FRACTION_BITS: u32 = 6;
+/// Shares in whole numbers: the largest difference times the whole still fits.
+const WHOLE_BITS: u32 = 16;
+const WHOLE: f32 = (1 << WHOLE_BITS) as f32;
 /// Times its mean noise that a cell must differ.
 const NOISE_FACTOR: i32 = 4;
 /// Frames that the noise is a mean over.
-const NOISE_FRAMES: i32 = 16;
+const NOISE_FRAMES: f32 = 16.0;
 /// Changed cells around a changed cell that make it more than a speck.
 const NEIGHBOURS: usize = 2;
 /// Light explains what happened if less than this part of the grid, a quarter, is left changed.
 const UNEXPLAINED_PART: usize = 4;
-/// Spread of the background's cells from which a change of contrast can be told from one of brightness: 8 code values.
-const SPREAD: f32 = (8 << FRACTION_BITS) as f32;
 /// Periods that the background may catch up with after a pause.
 const MAX_PERIODS: u64 = 100;
 
@@ -90,11 +90,11 @@ pub struct Shown {
     pub luma: u8,
     /// In the frame's light.
     pub background: u8,
-    pub change: Change,
+    pub mark: Mark,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum Mark {
     None,
     /// It differs, but hardly any cell around it does.
     Speck,
@@ -114,24 +114,6 @@ pub struct Motion {
     learned: Instant,
     /// Times that the background has learned since it started.
     age: u16,
-}
-
-/// The light of a frame against the background's, which is that of the frame before.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Light {
-    /// Code values that most cells are brighter by.
-    step: i32,
-    /// A cell should be `offset + gain * background`.
-    offset: f32,
-    gain: f32,
-}
-
-impl Light {
-    const SAME: Light = Light { step: 0, offset: 0.0, gain: 1.0 };
-
-    fn on(self, background: u16) -> u16 {
-        (self.offset + self.gain * f32::from(background) + 0.5).clamp(0.0, BRIGHTEST) as u16
-    }
 }
 
 impl Default for Motion {
@@ -168,7 +150,8 @@ impl Motion {
             return Movement::Still;
         }
         let count = columns * rows;
-        let light = self.light();
+        let pairs = self.cells[..count].iter().map(|cell| (cell.luma, cell.background));
+        let light = Light::of(pairs, self.settings.threshold);
         let sudden = (light.step - self.step).abs() > i32::from(self.settings.threshold);
         let mut changed = self.compare(light);
         let explained = changed * UNEXPLAINED_PART < count;
@@ -216,12 +199,12 @@ impl Motion {
         self.cells[..self.columns * self.rows].iter().enumerate().map(|(i, cell)| {
             let background = i32::from(cell.luma) - i32::from(cell.difference);
             let code = |value: i32| (value >> FRACTION_BITS) as u8;
-            let change = match cell.changed {
-                true if self.counts(i) => Change::Changed,
-                true => Change::Speck,
-                false => Change::None,
+            let mark = match cell.changed {
+                true if self.counts(i) => Mark::Changed,
+                true => Mark::Speck,
+                false => Mark::None,
             };
-            Shown { luma: code(cell.luma.into()), background: code(background), change }
+            Shown { luma: code(cell.luma.into()), background: code(background), mark }
         })
     }
 
@@ -261,42 +244,6 @@ impl Motion {
         }
     }
 
-    /// What the light has done to most cells: their median difference, then a straight line through those near it.
-    fn light(&self) -> Light {
-        let count = self.columns * self.rows;
-        let pairs =
-            || self.cells[..count].iter().map(|cell| (i64::from(cell.luma), i64::from(cell.background)));
-        let code = |cell: i64, background: i64| ((cell - background + HALF) >> FRACTION_BITS) as i32;
-        let mut histogram = [0u16; 512];
-        pairs().for_each(|(cell, background)| histogram[(code(cell, background) + 256) as usize] += 1);
-        let mut below = 0;
-        let median = histogram.iter().position(|&n| {
-            below += usize::from(n);
-            below * 2 >= count
-        });
-        let step = median.map_or(0, |bin| bin as i32 - 256);
-        if step == 0 {
-            // Less than a code value is left to the learning.
-            return Light::SAME;
-        }
-        // Farther off is something else than the light.
-        let near = i32::from(self.settings.threshold);
-        let (mut n, mut cells, mut backgrounds, mut products, mut squares) = (0, 0, 0, 0, 0);
-        for (cell, background) in pairs().filter(|&(cell, b)| (code(cell, b) - step).abs() <= near) {
-            n += 1;
-            cells += cell;
-            backgrounds += background;
-            products += cell * background;
-            squares += background * background;
-        }
-        // In a plain crop any gain would do; the spread makes it 1.
-        let plain = (n * n) as f32 * SPREAD * SPREAD;
-        let gain = ((n * products - cells * backgrounds) as f32 + plain)
-            / ((n * squares - backgrounds * backgrounds) as f32 + plain);
-        let offset = (cells as f32 - gain * backgrounds as f32) / n as f32;
-        Light { step, offset, gain }
-    }
-
     /// Takes the differences to the background in this light; gives how many cells have changed.
     fn compare(&mut self, light: Light) -> usize {
         let count = self.columns * self.rows;
@@ -333,13 +280,13 @@ impl Motion {
             (0..periods.min(MAX_PERIODS)).fold(1.0, |kept, _| kept * (1.0 - self.settings.frame_alpha));
         // A young background is the mean of what it has seen.
         let share = (1.0 - kept).max(1.0 / (f32::from(self.age) + 2.0));
-        let share = (share * 256.0) as i32;
-        let noise_share = (256 / (1 + i32::from(self.age))).max(256 / NOISE_FRAMES);
+        let noise_share = (1.0 / (f32::from(self.age) + 1.0)).max(1.0 / NOISE_FRAMES);
+        let [share, noise_share] = [share, noise_share].map(|share| (share * WHOLE) as i32);
         let threshold = i32::from(self.settings.threshold) << FRACTION_BITS;
         let mut sum = 0;
         for cell in &mut self.cells[..count] {
             let towards = |from: u16, to: i32, share| {
-                (i32::from(from) + (((to - i32::from(from)) * share) >> 8)) as u16
+                (i32::from(from) + (((to - i32::from(from)) * share) >> WHOLE_BITS)) as u16
             };
             cell.background = towards(cell.background, i32::from(cell.luma), share);
             // What passes through is not noise, however large.
@@ -376,6 +323,10 @@ mod tests {
     impl Scene {
         fn new() -> Scene {
             Scene { motion: Default::default(), crop: Default::default(), now: Instant::from_secs(1) }
+        }
+
+        fn with(settings: MotionSettings) -> Scene {
+            Scene { motion: Box::new(Motion::new(settings)), ..Scene::new() }
         }
 
         fn show(&mut self, pixel: impl Fn(usize, usize) -> u8) -> Movement {
@@ -438,6 +389,100 @@ mod tests {
         }
         assert_eq!(scene.show(|x, y| texture(x, y) / 4), Movement::Jump);
         assert_eq!(scene.show(|x, y| texture(x, y) / 4), Movement::Still);
+    }
+
+    fn boxed(x: usize, y: usize) -> u8 {
+        if (40..80).contains(&x) && (40..90).contains(&y) { 200 } else { texture(x, y) }
+    }
+
+    #[test]
+    fn the_backgrounds_memory_is_time_not_frames() {
+        let settled = |pause: Duration| {
+            let mut scene = Scene::new();
+            for _ in 0..30 {
+                scene.show(texture);
+                scene.now += pause;
+            }
+            let start = scene.now;
+            while scene.show(boxed) != Movement::Still {
+                scene.now += pause;
+            }
+            scene.now - start
+        };
+        let [every, rare] = [0, 1800].map(|ms| settled(Duration::from_millis(ms)));
+        assert!(every >= Duration::from_secs(2) && every <= Duration::from_secs(10), "{every}");
+        assert!(rare >= Duration::from_secs(2) && rare <= Duration::from_secs(10), "{rare}");
+    }
+
+    #[test]
+    fn a_lamp_is_one_jump_and_what_moves_in_its_light_is_motion() {
+        let lit = |pixel: u8| (f32::from(pixel) * 1.3) as u8;
+        let mut scene = Scene::new();
+        for _ in 0..30 {
+            scene.show(texture);
+        }
+        assert_eq!(scene.show(|x, y| lit(texture(x, y))), Movement::Jump);
+        for _ in 0..30 {
+            assert_eq!(scene.show(|x, y| lit(texture(x, y))), Movement::Still);
+        }
+        assert_eq!(scene.show(|x, y| lit(boxed(x, y))), Movement::Motion);
+    }
+
+    #[test]
+    fn a_large_door_is_motion_and_no_jump() {
+        let mut scene = Scene::new();
+        let door = |frame: usize| {
+            move |x: usize, y: usize| if x < W * 6 / 10 * frame.min(10) / 10 { 210 } else { texture(x, y) }
+        };
+        for _ in 0..10 {
+            scene.show(texture);
+        }
+        for frame in 0..80 {
+            let movement = scene.show(door(frame));
+            assert_ne!(movement, Movement::Jump, "at frame {frame}");
+            assert!(movement == Movement::Motion || !(1..10).contains(&frame), "at frame {frame}");
+        }
+        assert_eq!(scene.show(door(80)), Movement::Still);
+    }
+
+    #[test]
+    fn a_speck_is_nothing_and_the_settings_are_heeded() {
+        let speck = |x: usize, y: usize| {
+            if (100..110).contains(&x) && (70..75).contains(&y) { 250 } else { texture(x, y) }
+        };
+        let say = |settings: MotionSettings, pixel: fn(usize, usize) -> u8| {
+            let mut scene = Scene::with(settings);
+            for _ in 0..10 {
+                scene.show(texture);
+            }
+            scene.show(pixel)
+        };
+        let settings = MotionSettings::DEFAULT;
+        assert_eq!(say(settings, speck), Movement::Still);
+        assert_eq!(say(settings, boxed), Movement::Motion);
+        assert_eq!(say(MotionSettings { threshold: 180, ..settings }, boxed), Movement::Still);
+        // The box is a fifteenth of the crop.
+        assert_eq!(say(MotionSettings { area: 0.05, ..settings }, boxed), Movement::Motion);
+        assert_eq!(say(MotionSettings { area: 0.08, ..settings }, boxed), Movement::Still);
+        let half = |x: usize, y: usize| if x < W / 2 { 255 - texture(x, y) } else { texture(x, y) };
+        assert_eq!(say(settings, half), Movement::Motion);
+        assert_eq!(say(MotionSettings { lightning_threshold: 0.3, ..settings }, half), Movement::Jump);
+    }
+
+    #[test]
+    fn what_is_shown_is_what_was_compared() {
+        let mut scene = Scene::new();
+        for _ in 0..10 {
+            scene.show(texture);
+        }
+        scene.show(boxed);
+        let cells: Vec<Shown> = scene.motion.shown().collect();
+        let (columns, rows) = scene.motion.grid();
+        assert_eq!(cells.len(), columns * rows);
+        let changed: Vec<&Shown> = cells.iter().filter(|cell| cell.mark == Mark::Changed).collect();
+        assert_eq!(changed.len(), scene.motion.changed());
+        assert!(changed.len() >= scene.motion.limit());
+        assert!(changed.iter().all(|cell| cell.luma > cell.background + 20), "{changed:?}");
     }
 
     #[test]

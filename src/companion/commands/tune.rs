@@ -48,16 +48,16 @@ pub struct TuneArgs {
     #[arg(long, value_enum, default_value = "h264")]
     codec: Codec,
     /// Difference in luma, 1 to 255, from which a cell has changed
-    #[arg(long, default_value_t = MotionSettings::DEFAULT.threshold)]
+    #[arg(long, value_name = "LUMA", default_value_t = MotionSettings::DEFAULT.threshold)]
     threshold: u8,
     /// Share of the crop that must have changed
-    #[arg(long, default_value_t = MotionSettings::DEFAULT.area)]
+    #[arg(long, value_name = "SHARE", default_value_t = MotionSettings::DEFAULT.area)]
     area: f32,
     /// Share of the crop whose change is one of light or scene
-    #[arg(long, default_value_t = MotionSettings::DEFAULT.lightning_threshold)]
+    #[arg(long, value_name = "SHARE", default_value_t = MotionSettings::DEFAULT.lightning_threshold)]
     lightning_threshold: f32,
     /// Share of a frame that the background takes in, at five frames a second
-    #[arg(long, default_value_t = MotionSettings::DEFAULT.frame_alpha)]
+    #[arg(long, value_name = "SHARE", default_value_t = MotionSettings::DEFAULT.frame_alpha)]
     frame_alpha: f32,
 }
 
