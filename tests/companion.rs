@@ -21,7 +21,6 @@ mod onnxruntime;
 mod pictures;
 #[path = "companion/real.rs"]
 mod real;
-#[allow(dead_code)]
 #[path = "support/scene.rs"]
 mod scene;
 #[path = "companion/suggest.rs"]

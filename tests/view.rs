@@ -14,7 +14,6 @@ mod mosquitto;
 mod pictures;
 #[path = "support/rtsp.rs"]
 mod rtsp;
-#[allow(dead_code)]
 #[path = "support/scene.rs"]
 mod scene;
 #[path = "support/yard.rs"]

@@ -16,7 +16,7 @@ struct MotionKeys {
     frame_alpha: f32,
 }
 
-/// `true`, `false`, or a section of [`MotionKeys`].
+/// `true`, `false`, or a section with keys of its own.
 pub fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<MotionSettings>, D::Error> {
     struct Motion;
     impl<'de> Visitor<'de> for Motion {
