@@ -14,6 +14,8 @@
 //! | state | one of a model's mutually exclusive classes; `unknown` is reserved |
 //! | model | a named state classifier: states, backbone, head, threshold |
 //! | watch | one (model, camera) pair running on a device |
+//! | view | whether a frame is a picture of the scene at all, and of the right one |
+//! | reference | a small picture of a whole frame, as its camera shall look |
 //! | gate | decides when a watch looks, and why |
 //! | attempt | one classification |
 //! | verification | N agreeing attempts before a state is published |

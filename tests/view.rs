@@ -152,6 +152,25 @@ fn another_size_goes_on_and_another_shape_is_unknown() {
 }
 
 #[test]
+fn after_a_jump_of_the_light_it_takes_its_time_before_it_looks() {
+    let scene = Scene::new();
+    let film = scene.sandbox.path("light.mkv");
+    encode_film(&film, &[live("smpte75", 8), live("checkers-8", 12)]);
+    let camera = Rtsp::serve_file(&film);
+    let _ajard = start(&scene, &camera.url, 30, None);
+    wait_for_story(&scene, &["on", "off"]);
+    let attempts = || events(&scene).into_iter().filter(|event| event["event"] == "attempt");
+    let time = |attempt: &Value| -> jiff::Timestamp {
+        attempt["time"].as_str().and_then(|time| time.parse().ok()).expect("a time")
+    };
+    let last = attempts().filter(|attempt| attempt["vote"] == "on").last().expect("attempts");
+    let first = attempts().find(|attempt| attempt["vote"] == "off").expect("attempts");
+    // Without the light it would be a second at most, the interval.
+    let pause = time(&first).duration_since(time(&last)).as_secs_f64();
+    assert!(pause > 1.9, "{pause} s");
+}
+
+#[test]
 fn a_camera_that_is_turned_is_moved_until_it_is_turned_back() {
     let scene = Scene::new();
     let sandbox = &scene.sandbox;

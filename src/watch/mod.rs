@@ -69,12 +69,14 @@ impl Watch {
 
     /// Takes in a crop that just arrived, and its frame's thumbnail. `Some` asks the caller to classify it.
     pub fn see(&mut self, now: Instant, crop: &CropBuffer, thumbnail: &Thumbnail) -> Option<Reason> {
-        self.decision.frame(crop.arrival());
         let moving = self.motion.update(now, crop) != Movement::Still;
         self.sight = self.view.see(crop, thumbnail);
+        if self.sight != Sight::Unusable {
+            self.decision.frame(crop.arrival());
+        }
         match self.sight {
             Sight::Clear => {}
-            Sight::Unsettled => {
+            Sight::Unsettled | Sight::Unusable => {
                 self.decision.start_over();
                 // Whatever has become of the scene is looked at as soon as that can be done.
                 self.gate.restart();
@@ -96,7 +98,7 @@ impl Watch {
         let GateSettings { motion, interval } = self.gate.settings();
         let busy = match self.sight {
             Sight::Clear => self.decision.pending() || motion.is_some() && self.gate.astir(now),
-            Sight::Unsettled => true,
+            Sight::Unsettled | Sight::Unusable => true,
             // Frames that tell nothing need not be many.
             Sight::Blind(_) => false,
         };
@@ -131,7 +133,7 @@ impl Watch {
     pub fn pass(&mut self, now: Instant) -> Option<Change> {
         let fault = match self.sight {
             Sight::Blind(why) => Some(why),
-            Sight::Clear | Sight::Unsettled => None,
+            Sight::Clear | Sight::Unsettled | Sight::Unusable => None,
         };
         let change = self.decision.pass(now, fault)?;
         self.gate.restart();

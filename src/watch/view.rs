@@ -49,6 +49,8 @@ pub enum Sight {
     Clear,
     /// Nothing is to be concluded from this frame, nor from those before it.
     Unsettled,
+    /// The same, and it does not even count as one.
+    Unusable,
     /// Nothing is to be concluded until this is over.
     Blind(Unknown),
 }
@@ -101,7 +103,7 @@ impl View {
         let frozen = self.frozen.see(crop, self.settings.frozen_after);
         let light = self.lighting.see(crop.arrival(), thumbnail);
         match (size, frozen, light) {
-            (Size::New, ..) => Sight::Unsettled,
+            (Size::New, ..) => Sight::Unusable,
             (Size::OtherShape, ..) => Sight::Blind(Unknown::Geometry),
             (_, true, _) => Sight::Blind(Unknown::Frozen),
             (_, _, Light::Jumped | Light::Settling) => Sight::Unsettled,
@@ -241,6 +243,17 @@ mod tests {
         scene.street(5, |luma| luma);
         let reasons: Vec<&str> = scene.changes.iter().map(|change| change.1).collect();
         assert_eq!(reasons, ["state", "dark", "covered", "state"]);
+    }
+
+    #[test]
+    fn a_size_that_is_never_the_same_twice_is_as_good_as_no_frame() {
+        let mut scene = Scene::new(Duration::MIN);
+        scene.street(3, |luma| luma);
+        for i in 0..170 {
+            let (ms, width) = (scene.ms, 320 + i % 2 * 160);
+            scene.show(Picture::new(ms, (width, width * 9 / 16), crop(), |column, _| column as u8));
+        }
+        assert_eq!(scene.changes, [(1_000, "state"), (18_000, "stale")]);
     }
 
     #[test]
