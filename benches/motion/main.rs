@@ -29,12 +29,12 @@ fn main() {
     let only = std::env::args().nth(1).unwrap_or_default();
     let wanted = |group: &str| group.contains(&only);
     println!(
-        "{:20}{:>16}{:>16}{:>16}{:>16}   detected of events, false triggers",
+        "{:28}{:>16}{:>16}{:>16}{:>16}   detected of events, false triggers",
         "", "every frame", "1 s", "2 s", "4 s"
     );
     let mut total = Score::default();
     let mut report = |group: &str, scores: [Score; 4]| {
-        print!("{group:20}");
+        print!("{group:28}");
         for score in scores {
             let Score { detected, events, false_triggers, .. } = score;
             print!("{:>16}", format!("{detected}/{events}, {false_triggers}"));
