@@ -4,6 +4,7 @@
 mod ajard;
 #[path = "support/cli.rs"]
 mod cli;
+#[allow(dead_code)]
 #[path = "support/scene.rs"]
 mod scene;
 

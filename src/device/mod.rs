@@ -49,7 +49,7 @@ use crate::bundle::store::Store;
 use crate::bundle::verify::trusted_keys;
 use crate::bundle::{Code, Refusal};
 use crate::camera::{Capture, Pacing, Source};
-use crate::config::{CameraConfig, Config, Receiver, StreamName, Transport};
+use crate::config::{CameraConfig, Config, GalleryConfig, Privacy, Receiver, StreamName, Transport};
 use crate::exit::UsageError;
 use anyhow::{Context, Result, bail};
 use cameras::{CameraPlan, Supervisor};
@@ -193,10 +193,22 @@ pub fn check(config: &Config) -> Result<Vec<String>> {
     for (model, camera) in config.watches() {
         lines.push(format!("watch: {model} on {camera}"));
     }
+    lines.push(format!("gallery: {}", gallery_in_words(config)));
     if let Some(path) = config.mqtt.as_ref().and_then(|mqtt| mqtt.password_file.as_ref()) {
         read_password(path)?;
     }
     Ok(lines)
+}
+
+fn gallery_in_words(config: &Config) -> String {
+    let GalleryConfig { enabled, frames, max_mb, privacy, .. } = &config.gallery;
+    let what = match privacy {
+        _ if !enabled => return "off".into(),
+        Privacy::Frame => "whole frames",
+        Privacy::Crop => "crops only",
+    };
+    let place = config.gallery_directory();
+    format!("{what}, at most {frames} of each camera and {max_mb} MB, in {}", place.display())
 }
 
 fn board(config: &Config) -> Result<Board> {

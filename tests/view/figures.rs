@@ -194,6 +194,7 @@ fn figures_of_videos() {
                 }
                 Sight::Clear => "clear",
                 Sight::Unsettled => "unsettled",
+                Sight::Unusable => "unusable",
                 Sight::Blind(why) => why.name(),
             };
             *counts.entry(seen).or_default() += 1;
