@@ -4,7 +4,6 @@
 mod ajard;
 #[path = "support/cli.rs"]
 mod cli;
-#[allow(dead_code)]
 #[path = "support/scene.rs"]
 mod scene;
 

@@ -1,4 +1,5 @@
 //! A scene with two states that a camera films, and a model of it.
+#![allow(dead_code)]
 
 use crate::cli::Sandbox;
 use gstreamer::prelude::*;
