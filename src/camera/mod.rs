@@ -14,8 +14,7 @@ use gstreamer::glib;
 use gstreamer::prelude::*;
 use gstreamer_app::{AppSink, AppSrc};
 pub use reader::Reader;
-use source::redact;
-pub use source::{Pacing, Source, split_login};
+pub use source::{Pacing, Source, redact, split_login};
 
 #[derive(Debug, thiserror::Error)]
 pub enum CameraError {
@@ -37,18 +36,26 @@ impl CameraError {
     pub const NO_SUCH_STREAM: &str = "the camera has no such stream: check the path of its URL";
 
     /// What an element of GStreamer says of itself.
-    fn of_element(error: &gstreamer::message::Error) -> CameraError {
+    fn of_element(error: &gstreamer::message::Error, source: &Source) -> CameraError {
         use gstreamer::ResourceError::{NotAuthorized, NotFound};
         let failure = error.error();
         let details = error.debug().unwrap_or_default();
-        if failure.matches(NotAuthorized) || details.contains("(401)") {
-            CameraError::Refused(CameraError::WRONG_PASSWORD.into())
-        } else if failure.matches(NotFound) {
-            CameraError::Refused(CameraError::NO_SUCH_STREAM.into())
-        } else if details.contains("TLS") || details.contains("certificate") {
-            CameraError::Refused(format!("the camera's certificate is not accepted: {failure}"))
-        } else {
-            CameraError::Stream(failure.to_string())
+        match source {
+            Source::File(path) | Source::V4l2(path) if failure.matches(NotFound) => {
+                CameraError::Stream(format!("{}: no such file or device", path.display()))
+            }
+            Source::Rtsp { .. } | Source::Http(_) => {
+                if failure.matches(NotAuthorized) || details.contains("(401)") {
+                    CameraError::Refused(CameraError::WRONG_PASSWORD.into())
+                } else if failure.matches(NotFound) {
+                    CameraError::Refused(CameraError::NO_SUCH_STREAM.into())
+                } else if details.contains("TLS") || details.contains("certificate") {
+                    CameraError::Refused(format!("the camera's certificate is not accepted: {failure}"))
+                } else {
+                    CameraError::Stream(format!("{failure} Does {} answer?", source.redacted()))
+                }
+            }
+            _ => CameraError::Stream(failure.to_string()),
         }
     }
 }
@@ -57,6 +64,7 @@ impl CameraError {
 pub struct Capture {
     pub pipeline: gstreamer::Pipeline,
     pub frames: AppSink,
+    source: Source,
 }
 
 impl Capture {
@@ -68,7 +76,7 @@ impl Capture {
     ) -> Result<Capture, CameraError> {
         gstreamer::init().map_err(CameraError::Start)?;
         let text = source.launch_text(codec, decoder, pacing);
-        let failed = |why: String| CameraError::Pipeline(format!("{why} (in: {})", redact(&text)));
+        let failed = |why: String| CameraError::Pipeline(redact(&format!("{why} (in: {text})")));
         let element = gstreamer::parse::launch(&text).map_err(|error| failed(error.to_string()))?;
         let pipeline = element.downcast::<gstreamer::Pipeline>();
         let pipeline = pipeline.map_err(|_| failed("not a pipeline".into()))?;
@@ -77,7 +85,7 @@ impl Capture {
         }
         let frames = pipeline.by_name("frames").and_then(|sink| sink.downcast::<AppSink>().ok());
         let frames = frames.ok_or_else(|| failed("no appsink".into()))?;
-        Ok(Capture { pipeline, frames })
+        Ok(Capture { pipeline, frames, source: source.clone() })
     }
 
     /// Where a receiver of its own puts the stream's pictures; see [`Source::Rtsp`].
@@ -94,7 +102,7 @@ impl Capture {
     pub fn error(&self) -> Option<CameraError> {
         let message = self.pipeline.bus()?.pop_filtered(&[gstreamer::MessageType::Error])?;
         match message.view() {
-            gstreamer::MessageView::Error(error) => Some(CameraError::of_element(error)),
+            gstreamer::MessageView::Error(error) => Some(CameraError::of_element(error, &self.source)),
             _ => None,
         }
     }

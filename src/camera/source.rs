@@ -42,7 +42,7 @@ const HTTP_TIMEOUT: u32 = 10;
 
 impl Source {
     pub fn parse(text: &str) -> Source {
-        let text = text.trim();
+        let text = &with_small_scheme(text.trim());
         let starts = |scheme: &&str| text.starts_with(scheme);
         if ["rtsp://", "rtsps://"].iter().any(starts) {
             Source::rtsp(text, Receiver::Rtspsrc, Transport::Tcp)
@@ -128,6 +128,16 @@ impl Source {
     }
 }
 
+/// `RTSP://` is as good as `rtsp://`.
+fn with_small_scheme(text: &str) -> String {
+    match text.split_once("://") {
+        Some((scheme, rest)) if scheme.chars().all(|c| c.is_ascii_alphanumeric()) => {
+            format!("{}://{rest}", scheme.to_ascii_lowercase())
+        }
+        _ => text.to_string(),
+    }
+}
+
 /// A URL without the user and the password in it, and both of these with their escapes undone.
 pub fn split_login(text: &str) -> (String, Option<(String, String)>) {
     let Ok(mut url) = Url::parse(text) else { return (text.to_string(), None) };
@@ -139,8 +149,8 @@ pub fn split_login(text: &str) -> (String, Option<(String, String)>) {
 }
 
 /// The text with `***` for every password in it: before the `@` of a URL, and as a parameter.
-pub(super) fn redact(text: &str) -> String {
-    const PARAMETERS: [&str; 5] = ["password=", "passwd=", "pass=", "pwd=", "user-pw="];
+pub fn redact(text: &str) -> String {
+    const PARAMETERS: [&str; 5] = ["password=", "passwd=", "pass=", "pwd=", "-pw="];
     let mut safe = redact_urls(text);
     for parameter in PARAMETERS {
         let mut from = 0;
@@ -175,6 +185,7 @@ mod tests {
     fn sources_are_told_apart() {
         let rtsp = Source::rtsp("rtsp://a/b!c", Receiver::Rtspsrc, Transport::Tcp);
         assert_eq!(Source::parse(" rtsp://a/b!c "), rtsp);
+        assert_eq!(Source::parse("RTSP://a/b!c"), rtsp);
         assert_eq!(Source::parse("http://a/b.jpg"), Source::Http("http://a/b.jpg".into()));
         assert_eq!(Source::parse("/dev/video0"), Source::V4l2("/dev/video0".into()));
         let by_id = "/dev/v4l/by-id/usb-cam-index0";

@@ -1,6 +1,7 @@
 //! Cameras in the configuration.
 
 use super::seconds;
+use crate::camera::redact;
 use embassy_time::Duration;
 use serde::Deserialize;
 
@@ -93,17 +94,33 @@ pub(super) fn check(camera: &CameraConfig) -> Result<(), String> {
     if let Some(substream) = &camera.substream {
         check_source(substream).map_err(|why| format!("substream: {why}"))?;
     }
+    if camera.frame_size.is_some_and(|size| size.contains(&0)) {
+        return Err("frame_size: want [width, height] in pixels".into());
+    }
+    check_reception(camera)
+}
+
+/// The keys that say how an RTSP stream is received.
+fn check_reception(camera: &CameraConfig) -> Result<(), String> {
+    let schemes =
+        || [Some(&camera.source), camera.substream.as_ref()].into_iter().flatten().map(|s| scheme(s));
     if camera.receiver == Some(Receiver::Lean) {
         if camera.transport == Transport::Udp {
             return Err("receiver: the lean one receives by TCP only; leave it out".into());
         }
-        let streams = [Some(&camera.source), camera.substream.as_ref()];
-        if !streams.into_iter().flatten().all(|stream| stream.starts_with("rtsp://")) {
+        if !schemes().all(|scheme| scheme.as_deref() == Some("rtsp")) {
             return Err("receiver: the lean one receives rtsp:// only; leave it out".into());
         }
     }
-    if camera.frame_size.is_some_and(|size| size.contains(&0)) {
-        return Err("frame_size: want [width, height] in pixels".into());
+    let rtsp = schemes().any(|scheme| scheme.is_some_and(|scheme| scheme.starts_with("rtsp")));
+    for (key, given) in [
+        ("receiver", camera.receiver.is_some()),
+        ("transport", camera.transport != Transport::default()),
+        ("codec", camera.codec.is_some()),
+    ] {
+        if given && !rtsp {
+            return Err(format!("{key}: only RTSP cameras have one; leave it out"));
+        }
     }
     Ok(())
 }
@@ -113,12 +130,17 @@ fn check_source(source: &str) -> Result<(), String> {
         return Err("is empty".into());
     }
     // Everything else with a scheme would be taken for a file of that name.
-    let scheme = source.split_once("://").map(|(scheme, _)| scheme);
-    let readable = scheme.is_none_or(|scheme| ["rtsp", "rtsps", "http", "https", "file"].contains(&scheme));
+    let readable = scheme(source)
+        .is_none_or(|scheme| ["rtsp", "rtsps", "http", "https", "file"].contains(&scheme.as_str()));
     if !readable && !source.contains('!') {
         let why =
             "want rtsp://, http://, a file, a V4L2 device, or a GStreamer pipeline, which can read more";
-        return Err(format!("{source:?} cannot be read: {why}"));
+        return Err(format!("{:?} cannot be read: {why}", redact(source)));
     }
     Ok(())
+}
+
+/// What stands before `://`, in small letters.
+fn scheme(source: &str) -> Option<String> {
+    source.trim().split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase())
 }

@@ -1,5 +1,6 @@
 //! The appetite: how much of a camera's stream its watches need decoded now.
 
+use super::run::STALE_AFTER;
 use crate::config::Decode;
 use crate::watch::Wants;
 use embassy_time::{Duration, Instant};
@@ -10,7 +11,8 @@ const MAX_KEYFRAME_INTERVAL: Duration = Duration::from_secs(3);
 /// Where only looks need frames, one is decoded at least this often, so that a camera that shows nothing new is told
 /// from one that is gone.
 const FRESH: Duration = Duration::from_secs(10);
-
+/// Before a state goes stale there must have been a frame, with this to spare. It comes up to a keyframe interval late.
+const LATEST: Duration = Duration::from_secs(STALE_AFTER.as_secs() - 2);
 /// Where nothing happens, pictures that are all keyframes need not be decoded more often than this to see motion.
 const CALM_PERIOD: Duration = Duration::from_millis(400);
 
@@ -56,10 +58,15 @@ pub fn wish(
     keyframe_interval: Option<Duration>,
     last_frame: Instant,
 ) -> Wish {
+    // Not known yet, or so long that states would go stale between two.
+    let Some(keyframe_interval) = keyframe_interval.filter(|interval| *interval < LATEST) else {
+        return Wish::Every;
+    };
     let keyframes = Wish::Keyframes { from: Instant::MIN };
     let due = || {
         let look = watches.clone().map(|wants| wants.next_look).min().unwrap_or(Instant::MAX);
-        Wish::Keyframes { from: look.min(last_frame.saturating_add(FRESH)) }
+        let fresh = FRESH.min(LATEST - keyframe_interval);
+        Wish::Keyframes { from: look.min(last_frame.saturating_add(fresh)) }
     };
     match mode {
         Decode::All => return Wish::Every,
@@ -67,7 +74,6 @@ pub fn wish(
         Decode::Interval => return due(),
         Decode::Auto => {}
     }
-    let Some(keyframe_interval) = keyframe_interval else { return Wish::Every };
     let too_rare = |wants: Wants| {
         wants.interval < keyframe_interval || wants.motion && keyframe_interval > MAX_KEYFRAME_INTERVAL
     };
@@ -115,10 +121,27 @@ mod tests {
     #[test]
     fn without_motion_one_keyframe_a_look_is_decoded() {
         let still = Wants { motion: false, ..CALM };
-        assert_eq!(auto(&[still], Some(4)), Wish::Keyframes { from: at(10) });
+        assert_eq!(auto(&[still], Some(2)), Wish::Keyframes { from: at(10) });
+        assert_eq!(auto(&[still], Some(4)), Wish::Keyframes { from: at(9) });
         let soon = Wants { next_look: at(5), ..still };
         assert_eq!(auto(&[still, soon], Some(2)), Wish::Keyframes { from: at(5) });
         assert_eq!(auto(&[still, CALM], Some(2)), SPACED);
+    }
+
+    #[test]
+    fn no_keyframe_interval_lets_a_state_go_stale() {
+        let still = Wants { motion: false, ..CALM };
+        for tenths in 1..400 {
+            let interval = Duration::from_millis(100 * tenths);
+            for mode in [Decode::Auto, Decode::Keyframes, Decode::Interval] {
+                // The keyframe right before the one that is wanted is just too early.
+                let latest = match wish(mode, [still].into_iter(), Some(interval), at(0)) {
+                    Wish::Every => at(0),
+                    Wish::Keyframes { from } => from.max(at(0)) + interval,
+                };
+                assert!(latest < at(0) + STALE_AFTER, "{mode:?}, a keyframe every {tenths} tenths");
+            }
+        }
     }
 
     #[test]

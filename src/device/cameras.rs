@@ -33,6 +33,8 @@ const FIRST_FRAME_LIMIT: Duration = Duration::from_secs(15);
 /// Without a frame for this long, or for five times the last pause between two frames, a running
 /// camera is taken for stalled.
 const STALL_LIMIT: Duration = Duration::from_secs(5);
+/// A stream of which nothing has come whole for this long is begun anew.
+const BROKEN_LIMIT: Duration = Duration::from_secs(3);
 /// Where pictures are left out on purpose, one is decoded at least this often.
 const DECODE_LIMIT: Duration = Duration::from_secs(20);
 const BACKOFF_FIRST: Duration = Duration::from_secs(1);
@@ -41,7 +43,7 @@ const BACKOFF_LONGEST: Duration = Duration::from_secs(30);
 const REFUSED_FIRST: Duration = Duration::from_secs(5);
 const REFUSED_LONGEST: Duration = Duration::from_secs(300);
 /// A camera that ran this long starts over with the shortest back-off.
-const GOOD_TIME: Duration = Duration::from_secs(60);
+const GOOD_TIME: Duration = Duration::from_secs(10);
 
 /// A camera that sends one picture and ends is asked for the next at most this often.
 const STILL_PERIOD: Duration = Duration::from_secs(1);
@@ -296,7 +298,9 @@ impl Running {
             (Some(last), None) => over(last, FIRST_FRAME_LIMIT, "no second frame"),
             (Some(last), Some(pause)) => over(last, STALL_LIMIT.max(pause * 5), "stalled: no frame"),
         };
-        silent.or_else(|| {
+        let broken =
+            self.meter.broken().and_then(|since| over(since, BROKEN_LIMIT, "every picture is damaged"));
+        silent.or(broken).or_else(|| {
             self.meter.last()?;
             let interval = self.meter.keyframe_interval().unwrap_or_default();
             let decoded = self.pulse.last().unwrap_or(self.since);

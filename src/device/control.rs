@@ -200,6 +200,7 @@ async fn metrics(State(shared): Context) -> impl IntoResponse {
         ),
         ("ajar_pictures_skipped_total", "Pictures of the stream that need not be decoded.", Meter::skipped),
         ("ajar_pictures_damaged_total", "Pictures that a lost part of the stream spoiled.", Meter::damaged),
+        ("ajar_pictures_late_total", "Pictures that found the decoder busy.", Meter::late),
     ] {
         text += &format!("# HELP {name} {help}\n# TYPE {name} counter\n");
         for (camera, meter) in meters {

@@ -6,11 +6,17 @@ use crate::watch::thumbnail::Thumbnail;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+/// A crop and its frame's thumbnail.
+#[derive(Default)]
+struct Letter {
+    crop: Box<CropBuffer>,
+    thumbnail: Box<Thumbnail>,
+}
+
 /// One watch's crop. A newer one replaces it, looked at or not.
 #[derive(Default)]
 struct Slot {
-    crop: Box<CropBuffer>,
-    thumbnail: Box<Thumbnail>,
+    letter: Letter,
     fresh: bool,
     replaced: u64,
 }
@@ -18,13 +24,15 @@ struct Slot {
 pub struct Mailbox {
     slots: Mutex<Vec<Slot>>,
     arrived: Condvar,
+    /// What the loop looks at, while the cameras' threads go on.
+    open: Mutex<Letter>,
 }
 
 impl Mailbox {
     /// One slot for each watch, all memory allocated here.
     pub fn new(watches: usize) -> Mailbox {
         let slots = std::iter::repeat_with(Slot::default).take(watches).collect();
-        Mailbox { slots: Mutex::new(slots), arrived: Condvar::new() }
+        Mailbox { slots: Mutex::new(slots), arrived: Condvar::new(), open: Mutex::default() }
     }
 
     /// Cuts `region` out of the frame into the watch's slot. `thumbnail`: of this frame. `false` if the frame is too
@@ -33,8 +41,8 @@ impl Mailbox {
         let Some(rect) = region.pixels(frame.width, frame.height) else { return false };
         let mut slots = self.lock();
         let slot = &mut slots[watch];
-        slot.crop.copy_from(frame, rect);
-        slot.thumbnail.as_mut().clone_from(thumbnail);
+        slot.letter.crop.copy_from(frame, rect);
+        slot.letter.thumbnail.as_mut().clone_from(thumbnail);
         slot.replaced += u64::from(slot.fresh);
         slot.fresh = true;
         self.arrived.notify_one();
@@ -49,9 +57,15 @@ impl Mailbox {
 
     /// Hands the watch's crop and its thumbnail to `look` if new ones have arrived.
     pub fn take<T>(&self, watch: usize, look: impl FnOnce(&CropBuffer, &Thumbnail) -> T) -> Option<T> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let mut slots = self.lock();
         let slot = &mut slots[watch];
-        std::mem::take(&mut slot.fresh).then(|| look(&slot.crop, &slot.thumbnail))
+        let fresh = std::mem::take(&mut slot.fresh);
+        if fresh {
+            std::mem::swap(&mut slot.letter, &mut open);
+        }
+        drop(slots);
+        fresh.then(|| look(&open.crop, &open.thumbnail))
     }
 
     /// Crops that were replaced before the loop came to them, since the start.

@@ -172,9 +172,9 @@ pub fn check(config: &Config) -> Result<Vec<String>> {
     let models = load_models(config);
     let runners = run::runners(config, &models, Instant::now());
     check_gpio_states(config, &runners)?;
-    if let Some((name, why)) = models.missing().next() {
-        bail!("model {name}: {why}");
-    }
+    // All of them: whoever sets a board up has more than one thing to put right.
+    let mut problems: Vec<String> =
+        models.missing().map(|(name, why)| format!("model {name}: {why}")).collect();
     for (name, loaded) in &models.by_name {
         let Ok(loaded) = loaded else { continue };
         let states = loaded.model.manifest.states.join(", ");
@@ -184,11 +184,13 @@ pub fn check(config: &Config) -> Result<Vec<String>> {
         if let Source::File(path) | Source::V4l2(path) = &source
             && !path.exists()
         {
-            bail!("camera {name}: {}: no such file or device", path.display());
+            problems.push(format!("camera {name}: {}: no such file or device", path.display()));
+            continue;
         }
-        Capture::build(&source, codec, &decoder, Pacing::RealTime)
-            .with_context(|| format!("camera {name}"))?;
-        lines.push(format!("camera {name}: {}", source.redacted()));
+        match Capture::build(&source, codec, &decoder, Pacing::RealTime) {
+            Ok(_) => lines.push(format!("camera {name}: {}", source.redacted())),
+            Err(why) => problems.push(format!("camera {name}: {why}")),
+        }
     }
     for (model, camera) in config.watches() {
         lines.push(format!("watch: {model} on {camera}"));
@@ -196,6 +198,9 @@ pub fn check(config: &Config) -> Result<Vec<String>> {
     lines.push(format!("gallery: {}", gallery_in_words(config)));
     if let Some(path) = config.mqtt.as_ref().and_then(|mqtt| mqtt.password_file.as_ref()) {
         read_password(path)?;
+    }
+    if !problems.is_empty() {
+        bail!(problems.join("\n"));
     }
     Ok(lines)
 }

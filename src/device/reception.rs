@@ -139,8 +139,9 @@ fn take(codec: Codec, picture: VideoFrame, inlet: &AppSrc, sieve: &mut Sieve) ->
     let late = inlet.current_level_bytes() > MAX_WAITING;
     let key = picture.is_random_access_point() || codec == Codec::H265 && is_irap(picture.data());
     let kind = match (picture.loss(), key) {
-        (0, true) if !late => Picture::Key,
-        (0, false) if !late => Picture::Delta,
+        _ if late => Picture::Late,
+        (0, true) => Picture::Key,
+        (0, false) => Picture::Delta,
         _ => Picture::Damaged,
     };
     if !sieve.passes(embassy_time::Instant::now(), kind) {

@@ -28,6 +28,9 @@ pub struct Meter {
     passed: AtomicU64,
     dropped: AtomicU64,
     damaged: AtomicU64,
+    late: AtomicU64,
+    /// Since when every picture came damaged; 0 if the newest did not.
+    broken: AtomicU64,
 }
 
 impl Meter {
@@ -46,6 +49,17 @@ impl Meter {
         (interval > 0).then(|| Duration::from_micros(interval))
     }
 
+    /// Pictures that found the decoder busy.
+    pub fn late(&self) -> u64 {
+        self.late.load(Ordering::Relaxed)
+    }
+
+    /// Since when no picture has come whole.
+    pub fn broken(&self) -> Option<Instant> {
+        let broken = self.broken.load(Ordering::Relaxed);
+        (broken > 0).then(|| Instant::from_micros(broken))
+    }
+
     /// For a camera whose pictures come when they are asked for.
     pub fn set_keyframe_interval(&self, interval: Duration) {
         self.keyframe_interval.store(interval.as_micros(), Ordering::Relaxed);
@@ -53,7 +67,7 @@ impl Meter {
 
     /// A new pipeline begins.
     pub fn forget(&self) {
-        [&self.last, &self.pause, &self.keyframe_interval]
+        [&self.last, &self.pause, &self.keyframe_interval, &self.broken]
             .iter()
             .for_each(|value| value.store(0, Ordering::Relaxed));
     }
@@ -83,6 +97,8 @@ pub enum Picture {
     Delta,
     /// A part of the stream was lost, in it or right before it.
     Damaged,
+    /// The decoder has not come to those before it.
+    Late,
 }
 
 /// The state of one stream's sieve. Asked for every picture, on the thread that receives it; allocates nothing.
@@ -159,9 +175,11 @@ impl Sieve {
         let key = picture == Picture::Key;
         // Some encoders refresh a picture bit by bit and send no keyframe after the first.
         let since = *self.since.get_or_insert(now);
-        let keyless = self.last_keyframe.is_none() && now.saturating_duration_since(since) > KEYLESS_AFTER;
+        let last = self.last_keyframe.unwrap_or(since);
+        let keyless =
+            self.meter.keyframe_interval().is_none() && now.saturating_duration_since(last) > KEYLESS_AFTER;
         let passes = match self.appetite.wish() {
-            _ if picture == Picture::Damaged => false,
+            _ if matches!(picture, Picture::Damaged | Picture::Late) => false,
             Wish::Every => key || self.whole || keyless,
             Wish::Keyframes { from } => key && now >= from,
         };
@@ -177,13 +195,19 @@ impl Sieve {
             0 => {}
             before => self.meter.pause.store(micros.saturating_sub(before).max(1), Ordering::Relaxed),
         }
+        let Meter { damaged, late, broken, .. } = &*self.meter;
         match picture {
-            Picture::Delta => return,
             Picture::Damaged => {
-                self.meter.damaged.fetch_add(1, Ordering::Relaxed);
-                return;
+                damaged.fetch_add(1, Ordering::Relaxed);
+                let _ = broken.compare_exchange(0, micros, Ordering::Relaxed, Ordering::Relaxed);
             }
-            Picture::Key => {}
+            Picture::Late => {
+                late.fetch_add(1, Ordering::Relaxed);
+            }
+            Picture::Key | Picture::Delta => broken.store(0, Ordering::Relaxed),
+        }
+        if picture != Picture::Key {
+            return;
         }
         if let Some(before) = self.last_keyframe.replace(now) {
             self.pauses[self.next] = now.saturating_duration_since(before).as_micros().max(1);
@@ -256,10 +280,36 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_that_only_comes_damaged_is_broken() {
+        let mut sieve = sieve();
+        for (tenths, picture, broken) in [
+            (0, Picture::Key, None),
+            (1, Picture::Damaged, Some(at(1))),
+            (2, Picture::Damaged, Some(at(1))),
+            (3, Picture::Late, Some(at(1))),
+            (4, Picture::Delta, None),
+        ] {
+            sieve.passes(at(tenths), picture);
+            assert_eq!(sieve.meter.broken(), broken, "{tenths}");
+        }
+        assert_eq!((sieve.meter.damaged(), sieve.meter.late()), (2, 1));
+    }
+
+    #[test]
     fn a_stream_without_keyframes_is_decoded_as_it_comes() {
         let mut sieve = sieve();
         let decoded: Vec<u64> = (0..130).filter(|&tenths| sieve.passes(at(tenths), Picture::Delta)).collect();
         assert_eq!(decoded, (121..130).collect::<Vec<_>>());
+        // Also behind its only keyframe, once a picture was lost.
+        let mut sieve = self::sieve();
+        let picture = |tenths| match tenths {
+            0 => Picture::Key,
+            5 => Picture::Damaged,
+            _ => Picture::Delta,
+        };
+        let decoded: Vec<u64> =
+            (0..125).filter(|&tenths| sieve.passes(at(tenths), picture(tenths))).collect();
+        assert_eq!(decoded, [0, 1, 2, 3, 4, 121, 122, 123, 124]);
     }
 
     #[test]

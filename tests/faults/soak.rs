@@ -35,17 +35,22 @@ pub fn soak(scene: &Scene, minutes: f64) -> Result<(), String> {
     let (mut wrong, mut samples, mut faults) = (0, Vec::new(), 0);
     while start.elapsed() < end {
         let round = Instant::now();
-        let mark = rig.now();
+        let (before, mut mark) = (lamp, rig.now());
         strike(FAULTS[faults % FAULTS.len()], &mut camera, &mut lamp);
         faults += 1;
+        if lamp != before {
+            // Until it was changed the lamp was as before, from now on it is not.
+            let change = rig.now();
+            wrong += rig.wrong(mark, &[before, lamp]);
+            mark = change;
+        }
         while round.elapsed() < PERIOD {
             std::thread::sleep(SAMPLE);
             samples.push((start.elapsed().as_secs_f64() / 3600.0, rig.weight()));
         }
         rig.now();
         let told = rig.events[mark..].iter().filter(|event| event.value["event"] == "change").count();
-        // Both may be said right after a change; nothing but what is shown half a minute later.
-        wrong += rig.wrong(mark, &[lamp, lamp.other()]);
+        wrong += rig.wrong(mark, &[lamp]);
         let last = rig.state();
         if last != lamp.state() {
             return Err(format!(

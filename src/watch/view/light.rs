@@ -19,7 +19,7 @@ pub const SETTLE: Duration = Duration::from_secs(2);
 /// Where the light jumps again and again, that is how it is there: after this time the watch looks all the same.
 const RESTLESS: Duration = Duration::from_secs(10);
 /// Frames that are farther apart may differ by anything, and jumps have nothing to do with each other.
-const MAX_GAP: Duration = Duration::from_secs(10);
+const MAX_GAP: Duration = Duration::from_secs(14);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Light {
