@@ -7,9 +7,13 @@ use crate::scene::Scene;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-const CAMERA: &str = "( videotestsrc name=lamp is-live=true pattern=smpte75 ! \
-     video/x-raw,format=I420,width=320,height=240,framerate=5/1 ! \
-     x264enc tune=zerolatency speed-preset=ultrafast key-int-max=10 ! rtph264pay name=pay0 config-interval=1 )";
+/// The lamp is a quarter of the picture: were it the whole, each change would be a jump of light as well, after which a
+/// watch takes its time.
+const CAMERA: &str = "( compositor name=scene sink_1::xpos=160 sink_1::ypos=120 ! \
+     video/x-raw,format=I420,width=640,height=480,framerate=5/1 ! \
+     x264enc tune=zerolatency speed-preset=ultrafast key-int-max=10 ! rtph264pay name=pay0 config-interval=1 \
+     videotestsrc is-live=true pattern=smpte100 ! video/x-raw,width=640,height=480,framerate=5/1 ! scene.sink_0 \
+     videotestsrc name=lamp is-live=true pattern=smpte75 ! video/x-raw,width=320,height=240,framerate=5/1 ! scene.sink_1 )";
 const TOPIC: &str = "ajar/bench/hall/lamp/state";
 /// Changes for each round of the bench.
 const CHANGES: usize = 8;
@@ -38,9 +42,9 @@ fn measure(scene: &Scene, keys: &str, watch: &str, changes: usize) -> Vec<f64> {
     let (store, trusted) = (scene.sandbox.path("store"), scene.sandbox.path("k"));
     let config = format!(
         "[device]\nid = \"bench\"\nstore = {store:?}\ntrusted_keys = {trusted:?}\ncontrol_socket = \"\"\ntrial = {{ attempts = 1, minutes = 0 }}\n\
-         [mqtt]\nhost = \"127.0.0.1\"\nport = {}\n[cameras.hall]\nsource = {:?}\nframe_size = [320, 240]\n{keys}\n\
+         [mqtt]\nhost = \"127.0.0.1\"\nport = {}\n[cameras.hall]\nsource = {:?}\nframe_size = [640, 480]\nfrozen_after = 0\n{keys}\n\
          [classification.custom.lamp.state_config]\n{watch}\n\
-         [classification.custom.lamp.state_config.cameras.hall]\ncrop = [20, 20, 300, 200]\n",
+         [classification.custom.lamp.state_config.cameras.hall]\ncrop = [180, 140, 460, 320]\n",
         broker.port, server.url
     );
     let config = scene.sandbox.write("config.toml", config);

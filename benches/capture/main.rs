@@ -131,6 +131,9 @@ fn main() {
     gstreamer::init().expect("GStreamer");
     let scene = Scene::new();
     let mut last = LastLine::default();
+    if only == "latency" {
+        return latency::print(&scene, rounds);
+    }
     for text in streams.split(',') {
         let stream = Stream::parse(text).unwrap_or_else(|| panic!("{text}: want WIDTHxHEIGHTpFPS/SECONDS"));
         let clip = scene.sandbox.path("clip.mkv");
