@@ -161,7 +161,7 @@ fn after_a_jump_of_the_light_it_takes_its_time_before_it_looks() {
     let time = |attempt: &Value| -> jiff::Timestamp {
         attempt["time"].as_str().and_then(|time| time.parse().ok()).expect("a time")
     };
-    let last = attempts().filter(|attempt| attempt["vote"] == "on").next_back().expect("attempts");
+    let last = attempts().rfind(|attempt| attempt["vote"] == "on").expect("attempts");
     let first = attempts().find(|attempt| attempt["vote"] == "off").expect("attempts");
     // Without the light it would be a second at most, the interval.
     let pause = time(&first).duration_since(time(&last)).as_secs_f64();
