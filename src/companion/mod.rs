@@ -20,6 +20,7 @@
 //! bundles     bundle files, ready to run; bundle_files, as a person handles them
 //! deploy      bundles to devices, which are reached by remote; signed, what they should have
 //! gallery     frames from devices
+//! frigate     import from Frigate
 //! export      a model becomes one ONNX file for other programs, exact in the engine's arithmetic; onnx writes it
 //! engine      how fast this machine is, and plans
 //! commands    what the user typed
@@ -40,6 +41,7 @@ mod engine;
 pub mod evaluate;
 mod exact;
 pub mod export;
+mod frigate;
 mod gallery;
 mod groups;
 pub mod keys;
