@@ -69,6 +69,16 @@ impl FromStr for Address {
     }
 }
 
+/// An answer that is a refusal.
+#[derive(Debug, thiserror::Error)]
+#[error("{}{why}", .code.as_ref().map(|code| format!("{code}: ")).unwrap_or_default())]
+pub struct Refused {
+    pub status: u16,
+    /// Of a bundle or the store.
+    pub code: Option<String>,
+    pub why: String,
+}
+
 /// A device that can be asked.
 pub struct Device {
     socket: PathBuf,
@@ -112,8 +122,17 @@ impl Device {
         self.ask(Method::POST, path, body)
     }
 
-    /// The answer, or the refusal that the device gave.
+    /// An answer that is no JSON, such as a picture.
+    pub fn get_bytes(&self, path: &str) -> Result<Vec<u8>> {
+        Ok(self.answer(Method::GET, path, Vec::new())?.to_vec())
+    }
+
     fn ask(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Value> {
+        Ok(serde_json::from_slice(&self.answer(method, path, body)?).unwrap_or(Value::Null))
+    }
+
+    /// The answer; [`Refused`] if the device gave none.
+    fn answer(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Bytes> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let exchange = exchange(&self.socket, method, path, body);
         let answered = runtime.block_on(async { tokio::time::timeout(ANSWER_LIMIT, exchange).await });
@@ -123,15 +142,13 @@ impl Device {
             .with_context(|| {
                 format!("{}: is ajard running, and are you root or in the group ajar?", self.name)
             })?;
-        let value: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
         if status.is_success() {
-            return Ok(value);
+            return Ok(bytes);
         }
+        let value: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
         let why = value["why"].as_str().map_or_else(|| status.to_string(), str::to_string);
-        match value["code"].as_str() {
-            Some(code) => bail!("{code}: {why}"),
-            None => bail!("{why}"),
-        }
+        let code = value["code"].as_str().map(str::to_string);
+        Err(Refused { status: status.as_u16(), code, why }.into())
     }
 }
 
