@@ -102,7 +102,7 @@ impl Cut {
 }
 
 /// The next sample; `None` at the end of the stream.
-fn next_sample(capture: &Capture) -> Result<Option<gstreamer::Sample>> {
+pub fn next_sample(capture: &Capture) -> Result<Option<gstreamer::Sample>> {
     let start = std::time::Instant::now();
     loop {
         if let Some(sample) = capture.frames.try_pull_sample(SLICE) {

@@ -22,6 +22,8 @@
 //! gallery     frames from devices
 //! frigate     import from Frigate
 //! export      a model becomes one ONNX file for other programs, exact in the engine's arithmetic; onnx writes it
+//! workspace   models, pictures and labels in one folder; footage, diverse: where the pictures come from, and which
+//! studio      all of that on a page in the browser
 //! engine      how fast this machine is, and plans
 //! commands    what the user typed
 //! ```
@@ -36,11 +38,13 @@ pub mod commands;
 mod cut;
 pub mod dataset;
 mod deploy;
+mod diverse;
 mod embed;
 mod engine;
 pub mod evaluate;
 mod exact;
 pub mod export;
+mod footage;
 mod frigate;
 mod gallery;
 mod groups;
@@ -54,12 +58,15 @@ mod remote;
 mod report;
 mod ridge;
 mod rows;
+mod said;
 mod signed;
+// mod studio;
 mod suggest;
 mod suspects;
 pub mod timeline;
 mod train;
 mod verdict;
+pub mod workspace;
 
 use crate::bundle::hex;
 use crate::engine::plan::{self, Plan, PlanError};

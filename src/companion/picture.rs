@@ -3,7 +3,8 @@
 
 use crate::watch::crop::{CropBuffer, Region};
 use crate::watch::frame::{Chroma, Colour, Frame, Plane};
-use crate::watch::input::Input;
+use crate::watch::input::{INPUT_CHANNELS, INPUT_SIDE, Input};
+use crate::watch::quantise::{INPUT_SCALE, INPUT_ZERO_POINT, MEAN, STD};
 use embassy_time::Instant;
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder, ImageReader, RgbImage};
@@ -23,11 +24,30 @@ pub fn read(bytes: &[u8]) -> Result<Input, String> {
 
 /// The engine's input from a picture.
 pub fn input(rgb: &RgbImage) -> Result<Input, String> {
-    let mut crop = Box::<CropBuffer>::default();
-    fill(&mut crop, rgb).ok_or("smaller than 2 x 2 pixels")?;
+    let crop = cut(rgb, Region::FULL)?;
     let mut input = Input::default();
     crop.sample(&mut input);
     Ok(input)
+}
+
+/// The engine's input as a picture: exactly what a model sees.
+pub fn of_input(input: &Input) -> RgbImage {
+    let side = INPUT_SIDE as u32;
+    let channel = |code: u8, channel: usize| {
+        let steps = f32::from(code) - f32::from(INPUT_ZERO_POINT);
+        ((steps * INPUT_SCALE * STD[channel] + MEAN[channel]) * 255.0).round().clamp(0.0, 255.0) as u8
+    };
+    RgbImage::from_fn(side, side, |x, y| {
+        let at = (y as usize * INPUT_SIDE + x as usize) * INPUT_CHANNELS;
+        image::Rgb([0, 1, 2].map(|i| channel(input.codes[at + i], i)))
+    })
+}
+
+/// Cuts a crop out of a picture. `Err` says why it cannot be.
+pub fn cut(rgb: &RgbImage, region: Region) -> Result<Box<CropBuffer>, String> {
+    let mut crop = Box::<CropBuffer>::default();
+    fill(&mut crop, rgb, region).ok_or("smaller than 2 x 2 pixels")?;
+    Ok(crop)
 }
 
 /// The pixels of a picture's file bytes.
@@ -55,9 +75,9 @@ fn has_end_of_image(bytes: &[u8]) -> bool {
 
 /// RGB to 4:2:0 in JPEG's colours, then the device's copy into the buffer. `None` if the picture
 /// is smaller than 2 x 2.
-fn fill(crop: &mut CropBuffer, rgb: &RgbImage) -> Option<()> {
+fn fill(crop: &mut CropBuffer, rgb: &RgbImage, region: Region) -> Option<()> {
     let (width, height) = (rgb.width() as usize, rgb.height() as usize);
-    let rect = Region::FULL.pixels(width, height)?;
+    let rect = region.pixels(width, height)?;
     let (half_width, half_height) = (width.div_ceil(2), height.div_ceil(2));
     let at = |x: usize, y: usize| rgb.get_pixel(x as u32, y as u32).0.map(f32::from);
     let mut luma = Vec::with_capacity(width * height);
