@@ -7,6 +7,8 @@ mod cli;
 #[path = "support/pictures.rs"]
 mod pictures;
 
+use ajar::companion::workspace::Workspace;
+use ajar::companion::workspace::model::CropFile;
 use ajar::config::Config;
 use cli::{Output, Sandbox};
 use image::ImageFormat;
@@ -120,7 +122,7 @@ fn mistakes_are_named_by_line_and_key() {
 }
 
 #[test]
-fn pictures_become_a_dataset_that_trains() {
+fn pictures_become_a_model_of_the_workspace() {
     let sandbox = Sandbox::new();
     let put = |place: &str, state: Gate, day: u32, format: ImageFormat| {
         sandbox.write(&format!("media/clips/Garage Door/{place}"), encode(&gate(state, day), format));
@@ -136,25 +138,52 @@ fn pictures_become_a_dataset_that_trains() {
     put("train/none-none-1762345678.123456-open-0.98.webp", Gate::Open, 91, ImageFormat::WebP);
     sandbox.write("media/clips/Garage Door/dataset/open/.nomedia", "");
 
-    let output = import(&sandbox, &fixture("wizard.yml"), "--clips media --out frigate").expect(0);
-    let said = "garage-door: 12 closed, 12 open, 2 without a label, in frigate/garage-door\n";
-    assert!(output.stderr.contains(said), "{}", output.stderr);
-    assert!(output.stderr.contains("look: 1 pictures of garage-door of the class none"), "{}", output.stderr);
-    assert!(output.stderr.contains("look: pool_cover has no pictures in --clips\n"), "{}", output.stderr);
-    let attempt = "frigate/garage-door/unlabelled/none-none-1762345678.123456-open-0.98.webp";
-    assert!(sandbox.path(attempt).exists());
-    let count = |state: &str| {
-        let folder = sandbox.path(&format!("frigate/garage-door/pictures/{state}"));
-        fs::read_dir(folder).expect("a folder").count()
-    };
-    assert_eq!((count("open"), count("closed")), (12, 12));
-    // Nothing is overwritten.
-    import(&sandbox, &fixture("wizard.yml"), "--clips media/clips --out frigate")
-        .expect_error(2, "frigate/garage-door exists; choose another --out");
+    sandbox.write("media/clips/Garage Door/dataset/open/open-1762345679.5-bbbbbb.png", "not a picture");
 
-    sandbox.ajar_line("key new --out k --no-password").expect(0);
-    let line =
-        "train --name garage-door --dataset frigate/garage-door/pictures --key k --out garage-door.ajb";
-    sandbox.ajar_line(line).expect(0);
-    sandbox.ajar_line("suggest --bundle garage-door.ajb --pictures frigate/garage-door/unlabelled").expect(0);
+    let output = import(&sandbox, &fixture("wizard.yml"), "--clips media --workspace work").expect(0);
+    for said in [
+        "garage-door: 12 closed, 13 open, 2 without a state, in ",
+        "open-1762345679.5-bbbbbb.png: this picture cannot be read",
+        "look: 1 pictures of garage-door of the class none",
+        "left out: pool_cover is not in the workspace, as its classes will not do: A model needs at least two states.",
+    ] {
+        assert!(output.stderr.contains(said), "want {said:?} in\n{}", output.stderr);
+    }
+    assert!(output.stdout.contains("[classification.custom.pool_cover]"), "it is watched all the same");
+
+    let workspace = Workspace::open(&sandbox.path("work")).expect("a workspace");
+    assert_eq!(workspace.models().expect("models"), ["garage-door"]);
+    let model = workspace.model("garage-door").expect("the model");
+    let file = model.file().expect("model.toml");
+    assert_eq!(
+        (file.title.as_str(), file.states),
+        ("Garage Door", vec!["closed".to_string(), "open".to_string()])
+    );
+    let crop = file.crops["driveway"];
+    assert_eq!((crop.crop, crop.frame_size), ([0.3021, 0.2, 0.7, 0.8533], [640, 360]));
+    let pictures = model.pictures().expect("pictures");
+    let of =
+        |state: Option<&str>| pictures.iter().filter(|picture| picture.state.as_deref() == state).count();
+    assert_eq!((of(Some("open")), of(Some("closed")), of(None)), (12, 12, 2));
+    let times: Vec<_> = pictures.iter().filter_map(|picture| picture.moment()).collect();
+    assert_eq!(times, [1_762_345_678], "of the attempt alone");
+
+    // What has no state is deleted, and brought back: the crops are where they were.
+    let waiting: Vec<String> =
+        pictures.iter().filter(|picture| picture.state.is_none()).map(|picture| picture.id.clone()).collect();
+    let entry = model.delete(&waiting).expect("deleted");
+    let dataset = model.dataset().expect("a dataset");
+    assert_eq!((dataset.states.len(), dataset.examples.len()), (2, 24));
+    model.undo(&entry).expect("brought back");
+    assert_eq!(model.pictures().expect("pictures"), pictures);
+    // Drawn anew, the crop is another one, and back again.
+    let elsewhere = CropFile::new([0.1, 0.1, 0.5, 0.5], [640, 360]).expect("a crop");
+    model.set_crop("driveway", elsewhere).expect("a crop");
+    assert_eq!(model.pictures().expect("pictures").len(), 0);
+    model.set_crop("driveway", crop).expect("a crop");
+    assert_eq!(model.pictures().expect("pictures"), pictures);
+
+    // Nothing is overwritten.
+    import(&sandbox, &fixture("wizard.yml"), "--clips media/clips --workspace work")
+        .expect_error(2, "There is a model \"garage-door\" already.");
 }

@@ -1,4 +1,4 @@
-//! Import from Frigate: its `config.yml` and its pictures become datasets and a configuration of `ajard`.
+//! Import from Frigate: its `config.yml` and its pictures become a workspace and a configuration of `ajard`.
 //!
 //! ```text
 //! yaml           a file in which every value knows its line
@@ -14,51 +14,41 @@ mod config;
 mod device_config;
 mod yaml;
 
-use crate::bundle::names::check_states;
-use crate::config::Config;
+use super::picture;
+use super::workspace::model::{CropFile, Definition};
+use super::workspace::{ModelFolder, Workspace, names};
+use crate::config::{Config, region};
 use crate::exit::UsageError;
 use anyhow::{Context, Result};
 use clips::{Clips, Picture};
-use config::{Frigate, Usage};
+use config::{Frigate, Model, Usage};
 use std::fs;
 use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 
-/// Folder of the pictures without a label, beside `pictures`.
-const UNLABELLED: &str = "unlabelled";
-const PICTURES: &str = "pictures";
-
 /// Where things are.
 pub struct Places<'a> {
     pub config: &'a Path,
-    /// Frigate's `clips`, or the directory it is in.
+    /// Frigate's `clips`, or the directory it is in. Without it only the configuration is read.
     pub clips: Option<&'a Path>,
-    /// Nothing is written without it.
-    pub out: Option<&'a Path>,
+    pub workspace: Option<&'a Path>,
 }
 
 /// Prints the configuration of `ajard`; everything else is said on standard error.
 pub fn import(places: &Places) -> Result<()> {
     let mut frigate = config::load(places.config)?;
-    let clips = places.clips.map(clips_directory).transpose()?;
-    if let Some(out) = places.out {
-        check_free(out, &frigate)?;
-    }
-    let mut lines = Vec::new();
-    for (index, model) in frigate.models.iter().enumerate() {
-        let Some(clips) = &clips else { break };
-        let found = clips::read(clips, &model.frigate_name)?;
-        let mut line = format!("{}: {}", model.name, in_words(&found));
-        if let Some(out) = places.out {
-            let directory = out.join(&model.name);
-            copy(&found, &directory)?;
-            line += &format!(", in {}", directory.display());
+    if let Some(clips) = places.clips {
+        let clips = clips_directory(clips)?;
+        let workspace = Workspace::open(&Workspace::place(places.workspace)?)?;
+        // All or nothing, as far as can be seen before.
+        if let Some(model) = frigate.models.iter().find(|model| workspace.is_used(&model.name)) {
+            return Err(UsageError(names::used(&model.name)).into());
         }
-        lines.push((index, line, found));
+        for index in 0..frigate.models.len() {
+            let notes = take_over(&workspace, &frigate, &frigate.models[index], &clips)?;
+            frigate.notes.extend(notes);
+        }
     }
-    let notes = lines.iter().flat_map(|(index, _, found)| clip_notes(&frigate.models[*index].name, found));
-    let notes: Vec<String> = notes.collect();
-    frigate.notes.extend(notes);
     let text = device_config::write(&frigate);
     for model in frigate.models.iter().filter(|model| model.usage == Usage::Disabled) {
         let why = "is disabled in Frigate, so it is not in the configuration";
@@ -67,7 +57,6 @@ pub fn import(places: &Places) -> Result<()> {
     if let Err(why) = Config::parse(&text) {
         frigate.notes.push(format!("fill in: ajard would refuse this configuration as it is: {why}"));
     }
-    lines.iter().for_each(|(_, line, _)| eprintln!("{line}"));
     frigate.notes.iter().for_each(|note| eprintln!("{note}"));
     stdout().write_all(text.as_bytes())?;
     Ok(())
@@ -85,10 +74,78 @@ fn clips_directory(given: &Path) -> Result<PathBuf, UsageError> {
     }
 }
 
-/// What is there is never overwritten.
-fn check_free(out: &Path, frigate: &Frigate) -> Result<(), UsageError> {
-    let taken = frigate.models.iter().map(|model| out.join(&model.name)).find(|directory| directory.exists());
-    taken.map_or(Ok(()), |taken| Err(UsageError(format!("{} exists; choose another --out", taken.display()))))
+/// Makes a model of the workspace. Gives what there is to say of it.
+fn take_over(workspace: &Workspace, frigate: &Frigate, model: &Model, clips: &Path) -> Result<Vec<String>> {
+    let found = clips::read(clips, &model.frigate_name)?;
+    let name = &model.name;
+    let definition = Definition { title: model.frigate_name.clone(), states: found.states.clone() };
+    if let Some(why) = names::check(name, &definition, workspace).first() {
+        return Ok(vec![format!(
+            "left out: {name} is not in the workspace, as its classes will not do: {why}"
+        )]);
+    }
+    let folder = workspace.create(name, definition)?;
+    let mut notes = Vec::new();
+    for (camera, crop) in &model.crops {
+        match crop_file(frigate, camera, *crop, &found)? {
+            Some(crop) => folder.set_crop(camera, crop)?,
+            None => notes
+                .push(format!("fill in: draw the crop of {name} on {camera}; its frame's size is not known")),
+        }
+    }
+    let unreadable = copy(&folder, &found)?;
+    notes.push(format!("{name}: {}, in {}", in_words(&found), folder.path().display()));
+    notes.extend(unreadable);
+    if model.crops.len() > 1 && !found.pictures.is_empty() {
+        let first = model.crops.keys().next().map_or("", String::as_str);
+        notes.push(format!(
+            "look: Frigate does not say which camera a picture of {name} is from; all are with {first}"
+        ));
+    }
+    if found.unlabelled > 0 {
+        let why = "of the class none or unknown have no state now: Ajar says unknown by itself";
+        notes.push(format!("look: {} pictures of {name} {why}", found.unlabelled));
+    }
+    Ok(notes)
+}
+
+/// A crop in fractions. The frame's size is `detect`'s, or follows from that of a picture of the crop.
+fn crop_file(frigate: &Frigate, camera: &str, crop: [f64; 4], found: &Clips) -> Result<Option<CropFile>> {
+    let size = frigate.cameras.get(camera).and_then(|camera| camera.frame_size);
+    let edges = region(crop, size).map_err(UsageError)?.edges().map(f64::from);
+    let [x1, y1, x2, y2] = edges;
+    let whole = |part: u32, share: f64| (f64::from(part) / share).round() as u32;
+    let from_picture = || {
+        let first = fs::read(&found.pictures.first()?.path).ok()?;
+        let picture = picture::decode(&first).ok()?;
+        Some([whole(picture.width(), x2 - x1), whole(picture.height(), y2 - y1)])
+    };
+    Ok(size.or_else(from_picture).map(|size| CropFile::new(edges, size)).transpose()?)
+}
+
+/// Copies all pictures and labels them. Gives what cannot be read.
+fn copy(folder: &ModelFolder, found: &Clips) -> Result<Vec<String>> {
+    let crops = folder.file()?.crops;
+    let Some((camera, crop)) = crops.first_key_value() else { return Ok(Vec::new()) };
+    let mut notes = Vec::new();
+    let mut labelled = vec![Vec::new(); found.states.len()];
+    for Picture { path, state, taken } in &found.pictures {
+        let bytes = fs::read(path).with_context(|| path.display().to_string())?;
+        let added = match folder.add_crop(camera, crop, &bytes, *taken) {
+            Ok(added) => added,
+            Err(why) if why.is::<UsageError>() => {
+                notes.push(format!("left out: {}: {why}", path.display()));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        let state = found.states.iter().position(|known| Some(known) == state.as_ref());
+        state.into_iter().for_each(|state| labelled[state].push(added.id().to_string()));
+    }
+    for (state, ids) in found.states.iter().zip(&labelled) {
+        folder.label(ids, Some(state))?;
+    }
+    Ok(notes)
 }
 
 fn in_words(found: &Clips) -> String {
@@ -98,37 +155,6 @@ fn in_words(found: &Clips) -> String {
     };
     let mut counts: Vec<String> = found.states.iter().map(of_state).collect();
     let unlabelled = found.pictures.iter().filter(|picture| picture.state.is_none()).count();
-    counts.push(format!("{unlabelled} without a label"));
+    counts.push(format!("{unlabelled} without a state"));
     counts.join(", ")
-}
-
-fn clip_notes(model: &str, found: &Clips) -> Vec<String> {
-    let mut notes = Vec::new();
-    if found.pictures.is_empty() {
-        notes.push(format!("look: {model} has no pictures in --clips"));
-    } else if let Err(why) = check_states(&found.states) {
-        notes.push(format!("look: {model} cannot be trained as it is: {why}"));
-    }
-    if found.unlabelled > 0 {
-        let why = "of the class none or unknown have no label now: Ajar says unknown by itself";
-        notes.push(format!("look: {} pictures of {model} {why}", found.unlabelled));
-    }
-    notes
-}
-
-/// Copies pictures to `DIRECTORY/pictures/STATE`, for `ajar train`, and `DIRECTORY/unlabelled`, for `ajar suggest`.
-fn copy(found: &Clips, directory: &Path) -> Result<()> {
-    for (index, Picture { path, state }) in found.pictures.iter().enumerate() {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-        let (folder, name) = match state {
-            // Its name has the time at which it was sorted in, which training would take for that of the picture.
-            Some(state) => (directory.join(PICTURES).join(state), format!("{index:05}.{extension}")),
-            None => (directory.join(UNLABELLED), name.into_owned()),
-        };
-        fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-        let to = folder.join(name);
-        fs::copy(path, &to).with_context(|| format!("{} to {}", path.display(), to.display()))?;
-    }
-    Ok(())
 }

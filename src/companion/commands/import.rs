@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 #[derive(Subcommand)]
 pub enum ImportCommand {
-    /// Print the configuration of ajard that does what a Frigate's state classification does, and take over its pictures
+    /// Print a configuration of ajard that does what a Frigate's state classification does, and take over its pictures
     Frigate(FrigateArgs),
 }
 
@@ -16,15 +16,15 @@ pub struct FrigateArgs {
     /// Frigate's config.yml
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// Frigate's clips directory, or the one it is in
+    /// Frigate's clips directory, or the one it is in; its pictures become models of the workspace
     #[arg(long, value_name = "DIR")]
     clips: Option<PathBuf>,
-    /// Directory for the pictures: DIR/MODEL/pictures/STATE and DIR/MODEL/unlabelled
-    #[arg(long, value_name = "DIR", requires = "clips")]
-    out: Option<PathBuf>,
+    /// The workspace [default: ~/ajar]
+    #[arg(long, value_name = "DIR", env = "AJAR_WORKSPACE", requires = "clips")]
+    workspace: Option<PathBuf>,
 }
 
 pub fn run(command: &ImportCommand) -> Result<()> {
-    let ImportCommand::Frigate(FrigateArgs { config, clips, out }) = command;
-    frigate::import(&Places { config, clips: clips.as_deref(), out: out.as_deref() })
+    let ImportCommand::Frigate(FrigateArgs { config, clips, workspace }) = command;
+    frigate::import(&Places { config, clips: clips.as_deref(), workspace: workspace.as_deref() })
 }

@@ -1,6 +1,7 @@
 //! Frigate's pictures of a model: `clips/NAME/dataset/CLASS/*` are labelled, `clips/NAME/train/*` are not.
 
 use crate::companion::dataset::is_picture;
+use crate::companion::moment::{Moment, of_name};
 use anyhow::{Context, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,8 @@ pub struct Clips {
 pub struct Picture {
     pub path: PathBuf,
     pub state: Option<String>,
+    /// Names in `dataset` have the time at which a picture was sorted in, which says nothing.
+    pub taken: Option<Moment>,
 }
 
 /// The pictures of a model; none if Frigate has no folder of it.
@@ -39,11 +42,12 @@ pub fn read(clips: &Path, model: &str) -> Result<Clips> {
             Some(state) => found.states.push(state.clone()),
             None => found.unlabelled += pictures.len(),
         }
-        let labelled = pictures.into_iter().map(|path| Picture { path, state: state.clone() });
+        let labelled = pictures.into_iter().map(|path| Picture { path, state: state.clone(), taken: None });
         found.pictures.extend(labelled);
     }
     for path in list(&folder.join("train"))?.into_iter().filter(|path| is_picture(path)) {
-        found.pictures.push(Picture { path, state: None });
+        let taken = of_name(&path.file_name().unwrap_or_default().to_string_lossy());
+        found.pictures.push(Picture { path, state: None, taken });
     }
     Ok(found)
 }

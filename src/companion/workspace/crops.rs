@@ -17,8 +17,8 @@ use std::fs;
 use std::path::PathBuf;
 
 impl CropFile {
-    /// The crop's name among the cached ones.
-    fn folder(&self) -> String {
+    /// The crop's name among folders.
+    pub(super) fn folder(&self) -> String {
         self.crop.map(|edge| format!("{edge:.5}")).join(",")
     }
 
@@ -32,6 +32,9 @@ impl ModelFolder {
     /// The file with a picture's crop, cut now if it is not there. `None` if the picture cannot be read: it is in
     /// quarantine from then on.
     pub fn crop_of(&self, picture: &Picture, crop: &CropFile) -> Result<Option<PathBuf>> {
+        if picture.crop.is_some() {
+            return Ok(Some(picture.path.clone()));
+        }
         let folder = self.cache().join(&picture.camera).join(crop.folder());
         let path = folder.join(&picture.id).with_extension("jpg");
         if path.is_file() {

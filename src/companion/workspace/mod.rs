@@ -4,7 +4,7 @@
 //! names       what models, states, cameras and pictures may be called
 //! model       models/NAME/model.toml: states, crops, the version that counts
 //! labels      models/NAME/labels.tsv: the state of each picture, by its id
-//! pictures    models/NAME/frames/CAMERA/ID.jpg: full frames
+//! pictures    models/NAME/frames/CAMERA/ID.jpg: full frames; models/NAME/crops/CAMERA/CROP/ID.png: what is a crop already
 //! crops       what the model sees of them, cut anew whenever the crop is drawn anew
 //! trash       what was deleted, and its way back
 //! versions    models/NAME/versions/TIME: what a training made, ready to be signed

@@ -124,6 +124,15 @@ pub fn check_id(id: &str) -> Result<(), String> {
     }
 }
 
+/// A crop's name is its numbers: never a way out of the folder either.
+pub fn check_crop(name: &str) -> Result<(), String> {
+    let plain = |number: &str| number.parse().is_ok_and(|number: f64| (0.0..=1.0).contains(&number));
+    match name.split(',').count() == 4 && name.split(',').all(plain) {
+        true => Ok(()),
+        false => Err(format!("{name:?} is no crop")),
+    }
+}
+
 /// A picture's id: when it was taken, and what it is. The second part has no digits, as the first is read from it.
 pub fn picture_id(bytes: &[u8], moment: Option<Moment>) -> String {
     let letter = |half: u8| char::from(b'a' + half);

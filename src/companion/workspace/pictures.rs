@@ -1,6 +1,7 @@
-//! Pictures: the full frames of a model, as they came from the camera.
+//! Pictures: the full frames of a model, as they came from the camera; crops, where there never was more.
 
 use super::labels::Labels;
+use super::model::{CropFile, ModelFile};
 use super::trash::{Entry, Gone};
 use super::{ModelFolder, list, make_folder, names};
 use crate::companion::moment::{self, Moment};
@@ -12,7 +13,9 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-pub const FRAMES: &str = "frames";
+const FRAMES: &str = "frames";
+/// Pictures that are crops already, in a folder of the crop they are of: drawn anew, it is another one, and they wait.
+const CROPS: &str = "crops";
 const QUARANTINE: &str = "quarantine";
 const EXTENSIONS: [&str; 3] = ["jpg", "png", "webp"];
 
@@ -20,8 +23,10 @@ const EXTENSIONS: [&str; 3] = ["jpg", "png", "webp"];
 pub struct Picture {
     pub id: String,
     pub camera: String,
-    /// The full frame.
+    /// The full frame, or the crop.
     pub path: PathBuf,
+    /// The name of the crop that it is; none of a full frame.
+    pub crop: Option<String>,
     /// `None`: nobody has said yet.
     pub state: Option<String>,
 }
@@ -51,7 +56,7 @@ impl ModelFolder {
     /// All pictures in order of their ids, and so of time.
     pub fn pictures(&self) -> Result<Vec<Picture>> {
         let labels = Labels::read(self)?;
-        let states = self.file()?.states;
+        let ModelFile { states, crops, .. } = self.file()?;
         // A label of a state that is gone, as after an edit by hand, counts for nothing and stays in the file.
         let state = |id: &str| labels.get(id).filter(|state| states.iter().any(|s| s == state));
         let mut pictures = Vec::new();
@@ -63,7 +68,15 @@ impl ModelFolder {
             for path in list(&folder)? {
                 let Some(id) = id_of(&path) else { continue };
                 let state = state(&id).map(str::to_string);
-                pictures.push(Picture { id, camera: camera.into(), path, state });
+                pictures.push(Picture { id, camera: camera.into(), path, crop: None, state });
+            }
+        }
+        for (camera, crop) in crops {
+            let crop = crop.folder();
+            for path in list(&self.place(&camera, Some(&crop)))? {
+                let Some(id) = id_of(&path) else { continue };
+                let state = state(&id).map(str::to_string);
+                pictures.push(Picture { id, camera: camera.clone(), path, crop: Some(crop.clone()), state });
             }
         }
         pictures.sort_by(|a, b| a.id.cmp(&b.id));
@@ -75,19 +88,41 @@ impl ModelFolder {
         found.ok_or_else(|| UsageError(format!("there is no picture {id:?}")).into())
     }
 
+    /// Where pictures of a camera are: full frames, or those that are crops already.
+    pub(super) fn place(&self, camera: &str, crop: Option<&str>) -> PathBuf {
+        match crop {
+            None => self.path().join(FRAMES).join(camera),
+            Some(crop) => self.path().join(CROPS).join(camera).join(crop),
+        }
+    }
+
     /// Keeps a full frame. `Err` of a [`UsageError`] says why it is no picture; then nothing is kept.
     pub fn add(&self, camera: &str, bytes: &[u8], moment: Option<Moment>) -> Result<Added> {
+        self.add_to(&self.place(camera, None), camera, bytes, moment)
+    }
+
+    /// Keeps a picture that is the crop already, as from a program that keeps no frames.
+    pub fn add_crop(
+        &self,
+        camera: &str,
+        crop: &CropFile,
+        bytes: &[u8],
+        moment: Option<Moment>,
+    ) -> Result<Added> {
+        self.add_to(&self.place(camera, Some(&crop.folder())), camera, bytes, moment)
+    }
+
+    fn add_to(&self, folder: &Path, camera: &str, bytes: &[u8], moment: Option<Moment>) -> Result<Added> {
         names::check_camera(camera)?;
         picture::decode(bytes).map_err(|why| UsageError(format!("this picture cannot be read: {why}")))?;
         let id = names::picture_id(bytes, moment);
         let _lock = self.workspace.lock()?;
-        if self.has(&id)? {
+        if self.has(&id)? || is_in(folder, &id) {
             return Ok(Added::Known(id));
         }
-        let folder = self.path().join(FRAMES).join(camera);
-        make_folder(&folder)?;
+        make_folder(folder)?;
         let path = folder.join(&id).with_extension(extension(bytes));
-        let mut new = tempfile::Builder::new().prefix(".ajar-").tempfile_in(&folder)?;
+        let mut new = tempfile::Builder::new().prefix(".ajar-").tempfile_in(folder)?;
         new.write_all(bytes).and_then(|()| new.as_file().sync_all())?;
         new.persist_noclobber(&path).with_context(|| path.display().to_string())?;
         Ok(Added::New(id))
@@ -95,10 +130,7 @@ impl ModelFolder {
 
     fn has(&self, id: &str) -> Result<bool> {
         let folders = list(&self.path().join(FRAMES))?;
-        let there = |folder: &PathBuf| {
-            EXTENSIONS.iter().any(|extension| folder.join(id).with_extension(extension).exists())
-        };
-        Ok(folders.iter().any(there))
+        Ok(folders.iter().any(|folder| is_in(folder, id)))
     }
 
     /// Moves pictures into the trash. Gives the entry's id.
@@ -147,6 +179,10 @@ impl ModelFolder {
         let folders = list(&self.path().join(QUARANTINE)).unwrap_or_default();
         folders.iter().filter_map(|folder| Some(fs::read_dir(folder).ok()?.count())).sum()
     }
+}
+
+fn is_in(folder: &Path, id: &str) -> bool {
+    EXTENSIONS.iter().any(|extension| folder.join(id).with_extension(extension).exists())
 }
 
 fn id_of(path: &Path) -> Option<String> {

@@ -4,7 +4,7 @@
 //! between, every picture is either where it was or there.
 
 use super::labels::Labels;
-use super::pictures::{FRAMES, Picture};
+use super::pictures::Picture;
 use super::{ModelFolder, TRASH, Workspace, list, make_folder, names, now, stamp};
 use crate::companion::pack::write_whole;
 use crate::exit::UsageError;
@@ -37,6 +37,8 @@ struct GoneState {
 pub struct Gone {
     id: String,
     camera: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    crop: Option<String>,
     file: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     state: Option<String>,
@@ -45,7 +47,8 @@ pub struct Gone {
 impl Gone {
     pub fn new(picture: &Picture) -> Gone {
         let file = picture.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Gone { id: picture.id.clone(), camera: picture.camera.clone(), file, state: picture.state.clone() }
+        let Picture { id, camera, crop, state, .. } = picture.clone();
+        Gone { id, camera, crop, file, state }
     }
 }
 
@@ -70,7 +73,7 @@ impl ModelFolder {
         write_whole(&folder.join(FILE), toml::to_string(&entry)?.as_bytes())?;
         let mut labels = Labels::read(self)?;
         for gone in &entry.pictures {
-            let from = self.path().join(FRAMES).join(&gone.camera).join(&gone.file);
+            let from = self.place(&gone.camera, gone.crop.as_deref()).join(&gone.file);
             fs::rename(&from, folder.join(&gone.file)).with_context(|| from.display().to_string())?;
             labels.set(&gone.id, None);
         }
@@ -100,7 +103,10 @@ impl ModelFolder {
             names::check_camera(&gone.camera)?;
             names::check_id(&gone.id).map_err(UsageError)?;
             let Some(file) = Path::new(&gone.file).file_name() else { continue };
-            let (from, to) = (folder.join(file), self.path().join(FRAMES).join(&gone.camera));
+            if let Some(crop) = &gone.crop {
+                names::check_crop(crop).map_err(UsageError)?;
+            }
+            let (from, to) = (folder.join(file), self.place(&gone.camera, gone.crop.as_deref()));
             make_folder(&to)?;
             if from.exists() && !to.join(file).exists() {
                 fs::rename(&from, to.join(file)).with_context(|| from.display().to_string())?;
