@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// A camera whose pictures differ from moment to moment.
-const RIPPLES: &str = "videotestsrc is-live=true pattern=zone-plate kx2=9 ky2=9 kt=7 \
+const RIPPLES: &str = "videotestsrc is-live=true pattern=zone-plate kx2=3 ky2=3 kt=7 \
     ! video/x-raw,width=320,height=240,framerate=10/1";
 
 /// A device that runs.
@@ -290,7 +290,9 @@ fn attempts_that_teach_something_keep_their_picture() {
         assert!(!first[key].is_null(), "{key} in {first:#}");
     }
     let path = format!("/v1/recent/{}/picture", first["id"].as_str().expect("an id"));
-    assert_eq!(device.size(&path), (280, 180), "the crop, no more");
+    let whole = |attempt: &Value| attempt["whole"] == true;
+    assert_eq!(device.size(&path), if whole(first) { (320, 240) } else { (280, 180) });
+    assert!(before.iter().any(whole), "the camera is steady: {before:#?}");
     // The interval's looks at what is known say nothing new.
     let routine = wait("a look that says nothing new", || {
         device
@@ -313,7 +315,11 @@ fn attempts_that_teach_something_keep_their_picture() {
     let some =
         last.iter().filter(|attempt| both.contains(attempt["vote"].as_str().unwrap_or_default())).count();
     let save = format!("threshold = 1\nsave_attempts = {}", some + 2);
-    device.restart(&(camera(&source) + &watch("lamp", &save, "").replace("interval = 1", "interval = 0.5")));
+    // And whole frames are not to be kept any more, either.
+    let off = "[gallery]\nenabled = false\n".to_string();
+    device.restart(
+        &(off + &camera(&source) + &watch("lamp", &save, "").replace("interval = 1", "interval = 0.5")),
+    );
     assert!(device.curl(&path, &[]).code == 0, "a restart lost a picture");
     wait("an ambiguous scene", || {
         let attempts = device.recent();
@@ -323,6 +329,10 @@ fn attempts_that_teach_something_keep_their_picture() {
     let after = pictured(&device);
     let kept: Vec<&str> = ids(&after).into_iter().filter(|id| old.contains(id)).collect();
     let unknown = after.iter().filter(|attempt| attempt["vote"] == "unknown").count();
+    let crop = after.iter().find(|attempt| !old.contains(&attempt["id"].as_str().unwrap_or_default()));
+    let crop = crop.expect("a new picture");
+    let place = format!("/v1/recent/{}/picture", crop["id"].as_str().expect("an id"));
+    assert_eq!((&crop["whole"], device.size(&place)), (&false.into(), (280, 180)), "the crop, no more");
     println!("{} kept of {}, {unknown} ambiguous", kept.len(), old.len());
     assert!(votes(&after).is_superset(&both), "{after:#?}");
     assert!(after.len() <= some + 2 && (1..=6).contains(&unknown), "{unknown} of {}", after.len());

@@ -13,7 +13,7 @@ use std::fs;
 use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 
-const MANIFEST: &str = "manifest.toml";
+pub const MANIFEST: &str = "manifest.toml";
 
 pub fn inspect(file: BundleFile) -> Result<()> {
     with_bundle(file, |bundle| {
@@ -57,8 +57,21 @@ pub fn unpack(file: BundleFile, out: Option<PathBuf>) -> Result<()> {
     })
 }
 
-/// Signs an unpacked directory again, changed or not, under the next sequence number of the key.
+/// Signs an unpacked directory again, changed or not, under the next sequence number of the key, and says so.
 pub fn repack(directory: &Path, key_file: &Path, key: &SecretKey, out: &Path, carry: Carry) -> Result<()> {
+    let manifest = sign_directory(directory, key_file, key, out, carry)?;
+    writeln!(stdout(), "{} (model {}, sequence number {})", out.display(), manifest.model, manifest.seq)?;
+    Ok(())
+}
+
+/// The same without a word.
+pub fn sign_directory(
+    directory: &Path,
+    key_file: &Path,
+    key: &SecretKey,
+    out: &Path,
+    carry: Carry,
+) -> Result<Manifest> {
     let path = directory.join(MANIFEST);
     let wrong = |path: &Path, why: String| UsageError(format!("{}: {why}", path.display()));
     let text = fs::read(&path).map_err(|error| wrong(&path, error.to_string()))?;
@@ -89,8 +102,7 @@ pub fn repack(directory: &Path, key_file: &Path, key: &SecretKey, out: &Path, ca
     manifest.seq = pack::next_seq(key_file, key)?;
     pack::write_whole(out, &pack::sign(&manifest, &parts, key)?)?;
     signed::remember(&manifest, key)?;
-    writeln!(stdout(), "{} (model {}, sequence number {})", out.display(), manifest.model, manifest.seq)?;
-    Ok(())
+    Ok(manifest)
 }
 
 /// Prints what differs, a line for each field: `-` as in the first, `+` as in the second.

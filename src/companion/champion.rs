@@ -7,7 +7,7 @@
 use super::bundles::Loaded;
 use super::cache::Cache;
 use super::dataset::Example;
-use super::embed::embed;
+use super::embed::{embed, terminal};
 use super::evaluate::{Outcome, most_probable};
 use super::train::Trained;
 use crate::bundle::sha256_hex;
@@ -140,7 +140,7 @@ fn on_new_pictures(
 ) -> Result<Comparison> {
     let example = |outcome: &&Outcome| Example { path: outcome.path.clone(), state: outcome.truth };
     let examples: Vec<Example> = new.iter().map(example).collect();
-    let (said, _) = embed(&champion.engine, cache, &examples, 0, |embedded| {
+    let (said, _) = embed(&champion.engine, cache, &examples, 0, &terminal(), |embedded| {
         let probabilities = champion.model.classify(&embedded.features()).probabilities;
         let said = &champion.model.manifest.states[most_probable(&probabilities).0];
         (embedded.state, *said == states[embedded.state])

@@ -8,6 +8,7 @@ use crate::watch::crop::{CropBuffer, Region};
 use crate::watch::frame::Frame;
 use anyhow::{Context, Result, bail};
 use embassy_time::Instant;
+use gstreamer::prelude::*;
 use gstreamer::{ClockTime, Sample};
 use std::time::Duration;
 
@@ -46,6 +47,13 @@ impl Clip {
         let pts = sample.buffer().and_then(|buffer| buffer.pts()).unwrap_or_default();
         let since = pts.saturating_sub(*self.zero.get_or_insert(pts));
         Ok(Some((since.nseconds() as f64 / 1e9, sample)))
+    }
+
+    /// In seconds, if it has an end.
+    #[allow(dead_code)] // See footage.rs.
+    pub fn length(&self) -> Option<f64> {
+        let length = self.capture.pipeline.query_duration::<ClockTime>()?;
+        Some(length.nseconds() as f64 / 1e9)
     }
 
     fn sample(&self) -> Result<Option<Sample>> {

@@ -69,7 +69,7 @@ pub fn pictures_below(directory: &Path) -> Result<Vec<PathBuf>, UsageError> {
 }
 
 /// Whether the name is that of a picture.
-fn is_picture(path: &Path) -> bool {
+pub(super) fn is_picture(path: &Path) -> bool {
     let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
     path.is_file() && extension.is_some_and(|e| EXTENSIONS.contains(&e.as_str()))
 }

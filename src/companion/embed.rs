@@ -52,15 +52,16 @@ pub struct Quarantined {
 }
 
 /// Embeds every example with `looks` looks and hands it to `then`; the order is kept. A picture that cannot be
-/// read is put aside.
+/// read is put aside. `bar` counts the pictures.
 pub fn embed<T: Send>(
     engine: &Engine,
     cache: &Cache,
     examples: &[Example],
     looks: usize,
+    bar: &ProgressBar,
     then: impl Fn(Embedded) -> T + Sync,
 ) -> Result<(Vec<T>, Vec<Quarantined>), EngineError> {
-    let bar = progress(examples.len() as u64, "pictures");
+    start(bar, examples.len() as u64, "pictures");
     let one = |engine: &mut Engine, example: &Example| {
         let embedded = embed_one(engine, cache, example, looks);
         bar.inc(1);
@@ -139,8 +140,15 @@ fn embed_bytes(
 }
 
 /// A progress bar on standard error; nothing where that is not a terminal.
-pub fn progress(length: u64, what: &'static str) -> ProgressBar {
+pub fn terminal() -> ProgressBar {
     let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len}, {eta} left");
     let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(length).with_style(style).with_message(what)
+    ProgressBar::new(0).with_style(style)
+}
+
+/// Begins a stage of the work.
+pub fn start(bar: &ProgressBar, length: u64, what: &'static str) {
+    bar.reset();
+    bar.set_length(length);
+    bar.set_message(what);
 }

@@ -38,6 +38,14 @@ pub struct NewKey {
 
 /// Writes `ajar.key` and `ajar.pub` into `directory`. Nothing is overwritten.
 pub fn generate(directory: &Path, protection: Protection) -> Result<NewKey> {
+    generate_with(directory, || match protection {
+        Protection::None => Ok(None),
+        Protection::Password => new_password().map(Some),
+    })
+}
+
+/// The same with a password that is asked for in another way; `None` for none.
+pub fn generate_with(directory: &Path, password: impl FnOnce() -> Result<Option<String>>) -> Result<NewKey> {
     let (secret, public) = (directory.join(SECRET_FILE), directory.join(PUBLIC_FILE));
     for path in [&secret, &public] {
         if path.exists() {
@@ -45,9 +53,9 @@ pub fn generate(directory: &Path, protection: Protection) -> Result<NewKey> {
             return Err(UsageError(why).into());
         }
     }
-    let pair = match protection {
-        Protection::None => KeyPair::generate_unencrypted_keypair()?,
-        Protection::Password => KeyPair::generate_encrypted_keypair(Some(new_password()?))?,
+    let pair = match password()? {
+        None => KeyPair::generate_unencrypted_keypair()?,
+        password => KeyPair::generate_encrypted_keypair(password)?,
     };
     let id = hex_id(pair.pk.keynum());
     fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
@@ -128,6 +136,11 @@ fn make_directory(directory: &Path) -> std::io::Result<()> {
 /// Reads a secret key; asks for its password if it has one. `path` may be the directory that
 /// [`generate`] wrote to.
 pub fn load_secret(path: &Path) -> Result<SecretKey> {
+    load_secret_with(path, || password("Password of the signing key: "))
+}
+
+/// The same with a password that is asked for in another way, if it has one.
+pub fn load_secret_with(path: &Path, password: impl FnOnce() -> Result<String>) -> Result<SecretKey> {
     let path = if path.is_dir() { path.join(SECRET_FILE) } else { path.to_path_buf() };
     let wrong = |why: String| UsageError(format!("{}: {why}", path.display()));
     let text = fs::read_to_string(&path).map_err(|error| wrong(error.to_string()))?;
@@ -147,8 +160,7 @@ pub fn load_secret(path: &Path) -> Result<SecretKey> {
             if no_checksum { SecretKey::from_bytes(&bytes) } else { secret.into_unencrypted_secret_key() };
         return Ok(key.map_err(|error| wrong(error.to_string()))?);
     }
-    let password = password("Password of the signing key: ")?;
-    Ok(secret.into_secret_key(Some(password)).map_err(|error| wrong(error.to_string()))?)
+    Ok(secret.into_secret_key(Some(password()?)).map_err(|error| wrong(error.to_string()))?)
 }
 
 /// The public key of a secret one, as a trusted key file's text would give it.

@@ -22,7 +22,10 @@
 //! bundles     bundle files, ready to run; bundle_files, as a person handles them
 //! deploy      bundles to devices, which are reached by remote; signed, what they should have
 //! gallery     frames from devices
+//! frigate     import from Frigate
 //! export      a model becomes one ONNX file for other programs, exact in the engine's arithmetic; onnx writes it
+//! workspace   models, pictures and labels in one folder; footage, diverse: where the pictures come from, and which
+//! studio      all of that on a page in the browser
 //! engine      how fast this machine is, and plans
 //! commands    what the user typed
 //! ```
@@ -38,11 +41,18 @@ pub mod commands;
 mod cut;
 pub mod dataset;
 mod deploy;
+// The studio, which is being built, needs more of it than what uses it now.
+#[allow(dead_code)]
+mod diverse;
 mod embed;
 mod engine;
 pub mod evaluate;
 mod exact;
 pub mod export;
+// The studio, which is being built, needs more of it than what uses it now.
+#[allow(dead_code)]
+mod footage;
+mod frigate;
 mod gallery;
 mod groups;
 pub mod keys;
@@ -55,7 +65,11 @@ mod remote;
 mod report;
 mod ridge;
 mod rows;
+// The studio, which is being built, needs more of it than what uses it now.
+#[allow(dead_code)]
+mod said;
 mod signed;
+// mod studio;
 mod suggest;
 mod suspects;
 pub mod timeline;
@@ -63,6 +77,9 @@ mod train;
 mod tune;
 mod tune_page;
 mod verdict;
+// The studio, which is being built, needs more of it than what uses it now.
+#[allow(dead_code)]
+pub mod workspace;
 
 use crate::bundle::hex;
 use crate::engine::plan::{self, Plan, PlanError};

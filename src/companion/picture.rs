@@ -3,7 +3,8 @@
 
 use crate::watch::crop::{CropBuffer, Region};
 use crate::watch::frame::{Chroma, Colour, Frame, Plane};
-use crate::watch::input::Input;
+use crate::watch::input::{INPUT_CHANNELS, INPUT_SIDE, Input};
+use crate::watch::quantise::{INPUT_SCALE, INPUT_ZERO_POINT, MEAN, STD};
 use crate::watch::thumbnail::Thumbnail;
 use embassy_time::Instant;
 use image::codecs::jpeg::JpegEncoder;
@@ -24,11 +25,30 @@ pub fn read(bytes: &[u8]) -> Result<Input, String> {
 
 /// The engine's input from a picture.
 pub fn input(rgb: &RgbImage) -> Result<Input, String> {
-    let mut crop = Box::<CropBuffer>::default();
-    fill(&mut crop, rgb).ok_or("smaller than 2 x 2 pixels")?;
+    let crop = cut(rgb, Region::FULL)?;
     let mut input = Input::default();
     crop.sample(&mut input);
     Ok(input)
+}
+
+/// The engine's input as a picture: exactly what a model sees.
+pub fn of_input(input: &Input) -> RgbImage {
+    let side = INPUT_SIDE as u32;
+    let channel = |code: u8, channel: usize| {
+        let steps = f32::from(code) - f32::from(INPUT_ZERO_POINT);
+        ((steps * INPUT_SCALE * STD[channel] + MEAN[channel]) * 255.0).round().clamp(0.0, 255.0) as u8
+    };
+    RgbImage::from_fn(side, side, |x, y| {
+        let at = (y as usize * INPUT_SIDE + x as usize) * INPUT_CHANNELS;
+        image::Rgb([0, 1, 2].map(|i| channel(input.codes[at + i], i)))
+    })
+}
+
+/// Cuts a crop out of a picture. `Err` says why it cannot be.
+pub fn cut(rgb: &RgbImage, region: Region) -> Result<Box<CropBuffer>, String> {
+    let mut crop = Box::<CropBuffer>::default();
+    fill(&mut crop, rgb, region).ok_or("smaller than 2 x 2 pixels")?;
+    Ok(crop)
 }
 
 /// The pixels of a picture's file bytes.
@@ -62,8 +82,8 @@ pub fn thumbnail(rgb: &RgbImage) -> Thumbnail {
 }
 
 /// The device's copy into the buffer. `None` if the picture is smaller than 2 x 2.
-fn fill(crop: &mut CropBuffer, rgb: &RgbImage) -> Option<()> {
-    let rect = Region::FULL.pixels(rgb.width() as usize, rgb.height() as usize)?;
+fn fill(crop: &mut CropBuffer, rgb: &RgbImage, region: Region) -> Option<()> {
+    let rect = region.pixels(rgb.width() as usize, rgb.height() as usize)?;
     as_frame(rgb, |frame| crop.copy_from(frame, rect));
     Some(())
 }

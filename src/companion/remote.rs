@@ -69,6 +69,16 @@ impl FromStr for Address {
     }
 }
 
+/// An answer that is a refusal.
+#[derive(Debug, thiserror::Error)]
+#[error("{}{why}", .code.as_ref().map(|code| format!("{code}: ")).unwrap_or_default())]
+pub struct Refused {
+    pub status: u16,
+    /// Of a bundle or the store.
+    pub code: Option<String>,
+    pub why: String,
+}
+
 /// A device that can be asked.
 pub struct Device {
     socket: PathBuf,
@@ -108,21 +118,21 @@ impl Device {
         self.ask(Method::GET, path, Vec::new())
     }
 
-    /// A file.
-    pub fn get_bytes(&self, path: &str) -> Result<Vec<u8>> {
-        Ok(self.fetch(Method::GET, path, Vec::new())?.into())
-    }
-
     pub fn post(&self, path: &str, body: Vec<u8>) -> Result<Value> {
         self.ask(Method::POST, path, body)
     }
 
-    fn ask(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Value> {
-        Ok(serde_json::from_slice(&self.fetch(method, path, body)?).unwrap_or(Value::Null))
+    /// An answer that is no JSON, such as a picture.
+    pub fn get_bytes(&self, path: &str) -> Result<Vec<u8>> {
+        Ok(self.answer(Method::GET, path, Vec::new())?.to_vec())
     }
 
-    /// The answer, or the refusal that the device gave.
-    fn fetch(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Bytes> {
+    fn ask(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Value> {
+        Ok(serde_json::from_slice(&self.answer(method, path, body)?).unwrap_or(Value::Null))
+    }
+
+    /// The answer; [`Refused`] if the device gave none.
+    fn answer(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Bytes> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let exchange = exchange(&self.socket, method, path, body);
         let answered = runtime.block_on(async { tokio::time::timeout(ANSWER_LIMIT, exchange).await });
@@ -137,10 +147,8 @@ impl Device {
         }
         let value: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
         let why = value["why"].as_str().map_or_else(|| status.to_string(), str::to_string);
-        match value["code"].as_str() {
-            Some(code) => bail!("{code}: {why}"),
-            None => bail!("{why}"),
-        }
+        let code = value["code"].as_str().map(str::to_string);
+        Err(Refused { status: status.as_u16(), code, why }.into())
     }
 }
 

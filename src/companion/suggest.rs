@@ -6,7 +6,7 @@
 use super::bundles::Loaded;
 use super::cache::Cache;
 use super::dataset::Example;
-use super::embed::{Quarantined, embed};
+use super::embed::{Quarantined, embed, terminal};
 use super::evaluate::most_probable;
 use crate::engine::EngineError;
 use crate::engine::unseen::Unseen;
@@ -67,7 +67,7 @@ pub fn suggest(
 ) -> Result<Suggestions, EngineError> {
     let examples: Vec<Example> = pictures.into_iter().map(|path| Example { path, state: 0 }).collect();
     let hashes: BTreeSet<&str> = model.dataset.lines().filter_map(|line| line.split(' ').next()).collect();
-    let (looked_at, quarantined) = embed(&model.engine, cache, &examples, 0, |embedded| {
+    let (looked_at, quarantined) = embed(&model.engine, cache, &examples, 0, &terminal(), |embedded| {
         let known = hashes.contains(embedded.sha256.as_str());
         (!known).then(|| {
             let classification = model.model.classify(&embedded.features());

@@ -10,7 +10,7 @@ use super::cache::Cache;
 use super::calibrate;
 use super::champion::Comparison;
 use super::dataset::{Dataset, Example};
-use super::embed::{Embedded, Quarantined, embed, progress};
+use super::embed::{Embedded, Quarantined, embed, start};
 use super::evaluate::{Evaluation, Outcome};
 use super::groups::Groups;
 use super::light;
@@ -28,6 +28,7 @@ use crate::engine::head::Head;
 use crate::engine::unseen::Unseen;
 use crate::exit::UsageError;
 use anyhow::{Result, anyhow};
+use indicatif::ProgressBar;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs;
@@ -64,7 +65,12 @@ pub struct Settings {
     pub seed: u64,
     /// Share of familiar pictures that may be taken for unseen, above 0 and below 1.
     pub false_alarms: f64,
+    /// Whoever wants to see how far it is keeps a copy.
+    pub bar: ProgressBar,
 }
+
+/// Share of familiar pictures that may be taken for unseen, unless the user says otherwise.
+pub const FALSE_ALARMS: f64 = 0.01;
 
 /// A trained head and how it came about.
 pub struct Trained {
@@ -135,14 +141,14 @@ struct Trial {
 }
 
 pub fn train(dataset: &Dataset, engine: &Engine, cache: &Cache, settings: &Settings) -> Result<Trained> {
-    let start = Instant::now();
+    let started = Instant::now();
     let states = dataset.states.len();
     let examples = match settings.per_state {
         Some(limit) => pick(dataset, limit, settings.seed),
         None => dataset.examples.clone(),
     };
     let looks = Rows::looks(examples.len());
-    let (embedded, quarantined) = embed(engine, cache, &examples, looks, |embedded| embedded)?;
+    let (embedded, quarantined) = embed(engine, cache, &examples, looks, &settings.bar, |embedded| embedded)?;
     let labels: Vec<usize> = embedded.iter().map(|picture| picture.state).collect();
     let mut counts = vec![0u32; states];
     labels.iter().for_each(|&label| counts[label] += 1);
@@ -157,7 +163,7 @@ pub fn train(dataset: &Dataset, engine: &Engine, cache: &Cache, settings: &Setti
     let groups = Groups::new(&kernel, &labels, &moments, rows.spread(&kernel));
     let set = Set { rows, labels, states, groups };
 
-    let chosen = set.choose()?;
+    let chosen = set.choose(&settings.bar)?;
     let (blend, penalty) =
         chosen.as_ref().map_or((FALLBACK, PENALTIES[0]), |trial| (trial.blend, trial.penalty));
     let temperature = chosen
@@ -206,7 +212,7 @@ pub fn train(dataset: &Dataset, engine: &Engine, cache: &Cache, settings: &Setti
         suspects,
         champion: None,
         seed: settings.seed,
-        seconds: start.elapsed().as_secs_f64(),
+        seconds: started.elapsed().as_secs_f64(),
         outcomes,
     };
     let dataset = dataset_lines(dataset, &embedded);
@@ -229,9 +235,9 @@ fn golden(head: &Head, embedded: &[Embedded], states: usize) -> Vec<Golden> {
 
 impl Set {
     /// The best candidate by cross-validation; `None` where a state has too few pictures.
-    fn choose(&self) -> Result<Option<Trial>> {
+    fn choose(&self, bar: &ProgressBar) -> Result<Option<Trial>> {
         let Some(folds) = &self.groups.folds else { return Ok(None) };
-        let bar = progress((CANDIDATES.len() + PENALTIES.len() - 1) as u64, "training");
+        start(bar, (CANDIDATES.len() + PENALTIES.len() - 1) as u64, "training");
         let mut best: Option<Trial> = None;
         for blend in CANDIDATES {
             let trial = self.cross_validate(folds, blend, PENALTIES[0])?;

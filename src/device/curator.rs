@@ -8,7 +8,7 @@ use super::gallery::{Gallery, Picture, look, when};
 use super::inlet::Pulse;
 use super::journal::Journal;
 use super::jpeg;
-use super::recent::Recent;
+use super::recent::{Extent, Recent};
 use super::snapshots::Snapshots;
 use crate::camera::Reader;
 use crate::config::{Config, Privacy};
@@ -28,6 +28,8 @@ const LOOKS: u32 = 10;
 /// Frames of a camera that are gathered ten times as fast, so that there is something to begin with.
 const FIRST_FRAMES: usize = 24;
 const LOWEST_PRIORITY: i32 = 19;
+/// A frame whose crop differs less than this from the one that was looked at shows the same.
+const SAME: u32 = 6;
 /// Longest wait for an attempt's picture: bounds how late a stop is noticed.
 const TICK: std::time::Duration = std::time::Duration::from_millis(250);
 /// A picture that is half written at the stop is no picture at the next start.
@@ -73,7 +75,8 @@ impl Curator {
         let stopped = stop.clone();
         let visits = sources.cameras.iter().map(|(camera, pulse)| visit(config, camera, pulse)).collect();
         let every = config.gallery.every;
-        let mut work = Work { sources, visits, every, spare: Box::default() };
+        let extent = if config.gallery.keeps_frames() { Extent::Whole } else { Extent::Crop };
+        let mut work = Work { sources, visits, every, extent, spare: Box::default() };
         let thread = std::thread::Builder::new().name("curator".into()).spawn(move || {
             // Of this thread alone. Where it is not allowed, the work is as small.
             let _ = setpriority_process(None, LOWEST_PRIORITY);
@@ -118,6 +121,8 @@ struct Work {
     sources: Sources,
     visits: Vec<Visit>,
     every: Duration,
+    /// Of attempts, at most.
+    extent: Extent,
     /// Exchanged for crops of the loop.
     spare: Box<CropBuffer>,
 }
@@ -126,13 +131,28 @@ impl Work {
     fn write_attempt(&mut self) {
         let Sources { recent, journal, .. } = &self.sources;
         let Some(attempt) = recent.handoff.take(&mut self.spare, TICK) else { return };
-        if !recent.wants(attempt.watch) {
-            return;
-        }
-        match jpeg::of_crop(&self.spare) {
-            Ok(jpeg) => recent.keep(journal, attempt, &jpeg),
+        let Some((camera, region)) = recent.place(attempt.watch) else { return };
+        let whole = (self.extent == Extent::Whole).then(|| self.whole(camera, region)).flatten();
+        let (extent, jpeg) = match whole {
+            Some(jpeg) => (Extent::Whole, jpeg),
+            None => (Extent::Crop, jpeg::of_crop(&self.spare)),
+        };
+        match jpeg {
+            Ok(jpeg) => recent.keep(journal, attempt, extent, &jpeg),
             Err(why) => recent.lose(&attempt, &why),
         }
+    }
+
+    /// The camera's newest frame, if it shows in its crop what was looked at.
+    fn whole(&self, camera: &str, region: Region) -> Option<Result<Vec<u8>, String>> {
+        let sample = self.sources.snapshots.sample(camera)?.ok()?;
+        let crop = self.spare.as_frame();
+        let then = look::of(&crop, Region::FULL.pixels(crop.width, crop.height)?).0;
+        let same = |frame: &Frame| {
+            let now = look::of(frame, region.pixels(frame.width, frame.height)?).0;
+            (now.distance(&then) < SAME).then(|| jpeg::of_frame(frame, Region::FULL))
+        };
+        Reader::default().read(&sample, Instant::MIN, same).ok().flatten()
     }
 
     fn look(&mut self, now: Instant) {

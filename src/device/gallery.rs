@@ -372,4 +372,58 @@ mod tests {
         );
         assert_eq!(listed(&gallery(directory.path(), "")).len(), 1, "from the disk, too");
     }
+
+    /// What a camera on a roof saw from a morning to the night of the next day.
+    #[test]
+    fn a_real_day_and_night_are_spanned() {
+        let shared =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/roofcam_timeline_full_frames");
+        let Ok(entries) = std::fs::read_dir(shared) else { return println!("skipped: no shared data") };
+        let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "jpg"));
+        paths.sort();
+        let directory = tempfile::tempdir().unwrap();
+        let gallery = gallery(directory.path(), "frames = 40");
+        let (mut hours, mut outcomes) = (BTreeMap::new(), BTreeMap::new());
+        for path in &paths {
+            let Some(picture) = real(path) else { continue };
+            *hours.entry(picture.traits.when.unwrap().hour).or_insert(0) += 1;
+            *outcomes.entry(format!("{:?}", gallery.offer("hall", picture))).or_insert(0) += 1;
+        }
+        let frames = listed(&gallery);
+        let kept: std::collections::BTreeSet<u8> =
+            frames.iter().map(|frame| when(frame.record.time).unwrap().hour).collect();
+        println!(
+            "{} frames of {hours:?}: {outcomes:?}; {} kept of {} hours",
+            paths.len(),
+            frames.len(),
+            kept.len()
+        );
+        assert_eq!(frames.len(), 40);
+        assert_eq!(kept.len(), hours.len(), "{kept:?}");
+        assert!(frames.iter().any(|frame| frame.record.light == Light::Infrared));
+    }
+
+    /// A frame by its file, ten years later. `None` if the file is broken, as some are.
+    fn real(path: &Path) -> Option<Picture> {
+        use crate::camera::{Capture, Pacing, Reader, Source};
+        let name = path.file_stem()?.to_str()?.strip_prefix("snapshot-")?;
+        let time = jiff::civil::DateTime::strptime("%Y-%m-%d_%H-%M-%S", name).ok()?;
+        let time =
+            jiff::tz::TimeZone::UTC.to_timestamp(time.with().year(time.year() + 10).build().ok()?).ok()?;
+        let decoder = crate::board::Board::named("generic-x86-64").ok()?.decoder;
+        let source = Source::File(path.into());
+        let capture =
+            Capture::build(&source, crate::config::Codec::H264, &decoder, Pacing::EveryFrame).ok()?;
+        capture.play().ok()?;
+        let sample = capture.frames.pull_sample().ok()?;
+        let read = Reader::default().read(&sample, embassy_time::Instant::MIN, |frame| {
+            let whole = crate::watch::crop::Region::FULL.pixels(frame.width, frame.height)?;
+            let (look, light) = look::of(frame, whole);
+            let traits = Traits { when: when(time), light, look, model: None };
+            let jpeg = std::fs::read(path).ok()?;
+            Some(Picture { jpeg, time, width: frame.width, height: frame.height, traits })
+        });
+        read.ok()?
+    }
 }

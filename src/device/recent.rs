@@ -4,7 +4,8 @@
 //! loop -> sampler -> handoff -> curator -> disk
 //! ```
 //!
-//! A picture is the very crop that was looked at, at the size it was looked at.
+//! A picture is the whole frame if the camera still shows what was looked at when the curator comes to it, so that a crop may be
+//! drawn anew later; else, or where whole frames are not to be kept, it is the very crop that was looked at.
 
 mod handoff;
 mod sampler;
@@ -12,7 +13,7 @@ mod sampler;
 use super::journal::{Journal, Record};
 use super::shelf::{Ids, Item, Shelf};
 use crate::config::Config;
-use crate::watch::crop::CropBuffer;
+use crate::watch::crop::{CropBuffer, Region};
 use crate::watch::decision::Vote;
 use crate::watch::gate::Reason;
 use embassy_time::Instant;
@@ -27,7 +28,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Most bytes that the pictures of a watch may have on average.
-const MEAN_BYTES: u64 = 100_000;
+const MEAN_BYTES: u64 = 300_000;
 /// Pictures that may wait for the curator.
 const SLOTS: std::ops::RangeInclusive<usize> = 4..=8;
 
@@ -38,10 +39,18 @@ pub struct Recent {
     pub handoff: Arc<Handoff>,
 }
 
+/// How much of a camera's frame a picture shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    Whole,
+    Crop,
+}
+
 /// The pictures of one watch.
 struct Room {
     model: String,
     camera: String,
+    region: Region,
     shelf: Shelf,
     /// The oldest first. A record is the attempt as it is told.
     pictures: Mutex<Vec<Item<Value>>>,
@@ -68,6 +77,7 @@ impl Recent {
             let room = Room {
                 model: model.into(),
                 camera: camera.into(),
+                region: config.region(model, camera).unwrap_or(Region::FULL),
                 shelf,
                 pictures: Mutex::new(pictures),
                 most,
@@ -96,13 +106,15 @@ impl Recent {
     }
 
     /// Writes the picture of an attempt, and removes the oldest that there is no room for.
-    pub fn keep(&self, journal: &Journal, attempt: Record, jpeg: &[u8]) {
+    pub fn keep(&self, journal: &Journal, attempt: Record, extent: Extent, jpeg: &[u8]) {
         let Some(room) = self.rooms.get(attempt.watch) else { return };
         let id = self.ids.of(attempt.number);
-        let kept = serde_json::to_value(journal.name(attempt)).map_err(io::Error::from).and_then(|record| {
-            room.shelf.put(&id, &record, jpeg)?;
-            Ok(record)
-        });
+        let kept =
+            serde_json::to_value(journal.name(attempt)).map_err(io::Error::from).and_then(|mut record| {
+                record["whole"] = (extent == Extent::Whole).into();
+                room.shelf.put(&id, &record, jpeg)?;
+                Ok(record)
+            });
         match kept {
             Ok(record) => {
                 room.kept.fetch_add(1, Ordering::Relaxed);
@@ -120,9 +132,10 @@ impl Recent {
         }
     }
 
-    /// Whether pictures of this watch are wanted at all.
-    pub fn wants(&self, watch: usize) -> bool {
-        self.rooms.get(watch).is_some_and(|room| room.most > 0)
+    /// Camera and crop of a watch; `None` if no pictures of it are wanted.
+    pub fn place(&self, watch: usize) -> Option<(&str, Region)> {
+        let room = self.rooms.get(watch).filter(|room| room.most > 0)?;
+        Some((&room.camera, room.region))
     }
 
     /// Attempts of this run, and those of earlier ones that have a picture; the newest first.
@@ -280,7 +293,7 @@ mod tests {
                 took_us: 1000,
                 seq: Some(7),
             };
-            recent.keep(journal, journal.attempt(0, &attempt).unwrap(), JPEG);
+            recent.keep(journal, journal.attempt(0, &attempt).unwrap(), Extent::Crop, JPEG);
         }
     }
 

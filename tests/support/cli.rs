@@ -15,12 +15,13 @@ pub const AJARD: &str = env!("CARGO_BIN_EXE_ajard");
 /// A program that takes longer hangs; it is killed and the test fails.
 const LIMIT: Duration = Duration::from_secs(300);
 /// What the programs read from the environment.
-const VARIABLES: [&str; 7] = [
+const VARIABLES: [&str; 8] = [
     "AJAR_DEVICE",
     "AJAR_KEY",
     "AJAR_KEY_PASSWORD",
     "AJAR_KEY_PASSWORD_FILE",
     "AJAR_TRUSTED_KEYS",
+    "AJAR_WORKSPACE",
     "RUST_LOG",
     "RUST_LOG_STYLE",
 ];

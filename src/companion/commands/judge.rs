@@ -1,27 +1,25 @@
 //! `ajar evaluate`, `classify` and `suggest`: what a model says of pictures.
 
 use super::BundleArgs;
-use crate::bundle::manifest::Manifest;
 use crate::companion::bundles;
 use crate::companion::cache::Cache;
 use crate::companion::dataset::{Dataset, pictures_below};
-use crate::companion::embed::{Embedded, embed};
+use crate::companion::embed::{Embedded, embed, terminal};
 use crate::companion::evaluate::{Evaluation, Outcome};
 use crate::companion::groups::bursts;
 use crate::companion::light::lights;
 use crate::companion::picture;
+use crate::companion::said::Said;
 use crate::companion::suggest::{Suggestions, Why, suggest};
 use crate::companion::train::moments;
 use crate::exit::UsageError;
-use crate::watch::decision::{Classification, DecisionSettings, NO_DWELL, Verdict};
+use crate::watch::decision::Classification;
 use anyhow::Result;
 use clap::Args;
-use embassy_time::Duration;
 use serde::Serialize;
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Write, stdout};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 #[derive(Args)]
 pub struct EvaluateArgs {
@@ -62,50 +60,6 @@ pub struct SuggestArgs {
     json: bool,
 }
 
-/// What one picture alone would count for.
-#[derive(Serialize)]
-struct Said<'a> {
-    picture: &'a Path,
-    /// Of a labelled picture.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    truth: Option<&'a str>,
-    /// `unknown` below the threshold, and of what was never seen.
-    state: &'a str,
-    /// Why it is `unknown`.
-    reason: Option<&'static str>,
-    probability: f32,
-    probabilities: BTreeMap<&'a str, f32>,
-    distance: Option<f32>,
-}
-
-impl<'a> Said<'a> {
-    fn new(manifest: &'a Manifest, picture: &'a Path, classification: &Classification) -> Said<'a> {
-        let settings = DecisionSettings {
-            threshold: manifest.decision.threshold,
-            max_distance: 1.0,
-            verification: manifest.decision.verification,
-            dwell: NO_DWELL,
-            stale_after: Duration::MAX,
-        };
-        let (verdict, probability) = settings.judge(classification);
-        let (state, reason) = match verdict {
-            Verdict::State(state) => (manifest.states[usize::from(state)].as_str(), None),
-            Verdict::Unknown(why) => ("unknown", Some(why.name())),
-        };
-        let names = manifest.states.iter().map(String::as_str);
-        let probabilities = names.zip(classification.probabilities.iter().copied()).collect();
-        Said {
-            picture,
-            truth: None,
-            state,
-            reason,
-            probability,
-            probabilities,
-            distance: classification.distance,
-        }
-    }
-}
-
 #[derive(Serialize)]
 struct Evaluated<'a> {
     #[serde(flatten)]
@@ -126,7 +80,7 @@ pub fn evaluate(args: &EvaluateArgs) -> Result<()> {
     };
     let order: Vec<usize> = dataset.states.iter().map(index).collect::<Result<_, _>>()?;
     let cache = Cache::open(&manifest.backbone.sha256);
-    let (judged, _) = embed(&model.engine, &cache, &dataset.examples, 0, |mut embedded| {
+    let (judged, _) = embed(&model.engine, &cache, &dataset.examples, 0, &terminal(), |mut embedded| {
         let classification = model.model.classify(&embedded.features());
         // What follows needs only the facts, and there may be many pictures.
         embedded.embedding.features = Vec::new();

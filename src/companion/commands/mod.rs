@@ -2,6 +2,7 @@
 
 mod device;
 mod export;
+mod import;
 mod judge;
 mod key;
 mod train;
@@ -20,6 +21,7 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use device::{DeployArgs, DeviceArgs, GalleryArgs, ModelArgs};
 use export::ExportArgs;
+use import::ImportCommand;
 use judge::{ClassifyArgs, EvaluateArgs, SuggestArgs};
 use key::KeyCommand;
 use std::io::{Write, stdout};
@@ -66,6 +68,9 @@ enum Command {
     Confirm(ModelArgs),
     /// Fetch the frames that a device has kept
     Gallery(GalleryArgs),
+    /// Take over what another program has
+    #[command(subcommand)]
+    Import(ImportCommand),
     /// Try a stored model
     #[command(hide = true, name = selftest::COMMAND)]
     Selftest(SelftestArgs),
@@ -214,6 +219,7 @@ impl Cli {
             Command::Rollback(args) => device::roll_back(&args),
             Command::Confirm(args) => device::confirm(&args),
             Command::Gallery(args) => device::gallery(&args),
+            Command::Import(command) => import::run(&command),
             Command::Selftest(args) => selftest::run(&args),
             Command::Export(args) => export::run(&args),
             Command::Engine(command) => command.run(),

@@ -9,9 +9,10 @@ use crate::companion::cache::Cache;
 use crate::companion::champion::{Comparison, compare};
 use crate::companion::cut::{parse_crop, parse_start};
 use crate::companion::dataset::Dataset;
+use crate::companion::embed::terminal;
 use crate::companion::pack::{self, Carry, Reference};
 use crate::companion::picture;
-use crate::companion::train::{MIN_SIDE, Settings, Trained, train};
+use crate::companion::train::{FALSE_ALARMS, MIN_SIDE, Settings, Trained, train};
 use crate::companion::{BACKBONE, keys, report, shipped_plan, signed};
 use crate::engine::Engine;
 use crate::exit::{Kept, UsageError};
@@ -46,7 +47,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
     /// Share of familiar pictures that may be taken for unseen
-    #[arg(long, value_name = "SHARE", default_value_t = 0.01, value_parser = parse_share)]
+    #[arg(long, value_name = "SHARE", default_value_t = FALSE_ALARMS, value_parser = parse_share)]
     false_alarms: f64,
     /// Where a camera's pictures were cut, in fractions of its frame: a device warns if it looks elsewhere. May be given
     /// for several cameras
@@ -113,6 +114,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         per_state: args.per_state.map(|n| n as usize),
         seed: args.seed,
         false_alarms: args.false_alarms,
+        bar: terminal(),
     };
     for Reference { camera, thumbnail, .. } in &label.references {
         let mut edges = Edges::default();

@@ -1,0 +1,200 @@
+//! Pictures: the full frames of a model, as they came from the camera; crops, where there never was more.
+
+use super::labels::Labels;
+use super::model::{CropFile, ModelFile};
+use super::trash::{Entry, Gone};
+use super::{ModelFolder, list, make_folder, names};
+use crate::companion::moment::{self, Moment};
+use crate::companion::picture;
+use crate::exit::UsageError;
+use anyhow::{Context, Result};
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+const FRAMES: &str = "frames";
+/// Pictures that are crops already, in a folder of the crop they are of: drawn anew, it is another one, and they wait.
+const CROPS: &str = "crops";
+const QUARANTINE: &str = "quarantine";
+const EXTENSIONS: [&str; 3] = ["jpg", "png", "webp"];
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Picture {
+    pub id: String,
+    pub camera: String,
+    /// The full frame, or the crop.
+    pub path: PathBuf,
+    /// The name of the crop that it is; none of a full frame.
+    pub crop: Option<String>,
+    /// `None`: nobody has said yet.
+    pub state: Option<String>,
+}
+
+impl Picture {
+    pub fn moment(&self) -> Option<Moment> {
+        moment::of_name(&self.id)
+    }
+}
+
+/// A picture was added, or was there before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Added {
+    New(String),
+    Known(String),
+}
+
+impl Added {
+    pub fn id(&self) -> &str {
+        match self {
+            Added::New(id) | Added::Known(id) => id,
+        }
+    }
+}
+
+impl ModelFolder {
+    /// All pictures in order of their ids, and so of time.
+    pub fn pictures(&self) -> Result<Vec<Picture>> {
+        let labels = Labels::read(self)?;
+        let ModelFile { states, crops, .. } = self.file()?;
+        // A label of a state that is gone, as after an edit by hand, counts for nothing and stays in the file.
+        let state = |id: &str| labels.get(id).filter(|state| states.iter().any(|s| s == state));
+        let mut pictures = Vec::new();
+        for folder in list(&self.path().join(FRAMES))? {
+            let Some(camera) = folder.file_name().and_then(|name| name.to_str()) else { continue };
+            if names::check_camera(camera).is_err() || !folder.is_dir() {
+                continue;
+            }
+            for path in list(&folder)? {
+                let Some(id) = id_of(&path) else { continue };
+                let state = state(&id).map(str::to_string);
+                pictures.push(Picture { id, camera: camera.into(), path, crop: None, state });
+            }
+        }
+        for (camera, crop) in crops {
+            let crop = crop.folder();
+            for path in list(&self.place(&camera, Some(&crop)))? {
+                let Some(id) = id_of(&path) else { continue };
+                let state = state(&id).map(str::to_string);
+                pictures.push(Picture { id, camera: camera.clone(), path, crop: Some(crop.clone()), state });
+            }
+        }
+        pictures.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(pictures)
+    }
+
+    pub fn picture(&self, id: &str) -> Result<Picture> {
+        let found = self.pictures()?.into_iter().find(|picture| picture.id == id);
+        found.ok_or_else(|| UsageError(format!("there is no picture {id:?}")).into())
+    }
+
+    /// Where pictures of a camera are: full frames, or those that are crops already.
+    pub(super) fn place(&self, camera: &str, crop: Option<&str>) -> PathBuf {
+        match crop {
+            None => self.path().join(FRAMES).join(camera),
+            Some(crop) => self.path().join(CROPS).join(camera).join(crop),
+        }
+    }
+
+    /// Keeps a full frame. `Err` of a [`UsageError`] says why it is no picture; then nothing is kept.
+    pub fn add(&self, camera: &str, bytes: &[u8], moment: Option<Moment>) -> Result<Added> {
+        self.add_to(&self.place(camera, None), camera, bytes, moment)
+    }
+
+    /// Keeps a picture that is the crop already, as from a program that keeps no frames.
+    pub fn add_crop(
+        &self,
+        camera: &str,
+        crop: &CropFile,
+        bytes: &[u8],
+        moment: Option<Moment>,
+    ) -> Result<Added> {
+        self.add_to(&self.place(camera, Some(&crop.folder())), camera, bytes, moment)
+    }
+
+    fn add_to(&self, folder: &Path, camera: &str, bytes: &[u8], moment: Option<Moment>) -> Result<Added> {
+        names::check_camera(camera)?;
+        picture::decode(bytes).map_err(|why| UsageError(format!("this picture cannot be read: {why}")))?;
+        let id = names::picture_id(bytes, moment);
+        let _lock = self.workspace.lock()?;
+        if self.has(&id)? || is_in(folder, &id) {
+            return Ok(Added::Known(id));
+        }
+        make_folder(folder)?;
+        let path = folder.join(&id).with_extension(extension(bytes));
+        let mut new = tempfile::Builder::new().prefix(".ajar-").tempfile_in(folder)?;
+        new.write_all(bytes).and_then(|()| new.as_file().sync_all())?;
+        new.persist_noclobber(&path).with_context(|| path.display().to_string())?;
+        Ok(Added::New(id))
+    }
+
+    fn has(&self, id: &str) -> Result<bool> {
+        let folders = list(&self.path().join(FRAMES))?;
+        Ok(folders.iter().any(|folder| is_in(folder, id)))
+    }
+
+    /// Moves pictures into the trash. Gives the entry's id.
+    pub fn delete(&self, ids: &[String]) -> Result<String> {
+        let wanted: BTreeSet<&String> = ids.iter().collect();
+        let _lock = self.workspace.lock()?;
+        let pictures = self.pictures()?.into_iter().filter(|picture| wanted.contains(&picture.id));
+        self.throw_away(Entry::of_pictures(pictures.map(|picture| Gone::new(&picture)).collect()))
+    }
+
+    /// Deletes a state with its pictures; those of other states are left alone. Gives the entry's id.
+    pub fn remove_state(&self, state: &str) -> Result<String> {
+        let _lock = self.workspace.lock()?;
+        let mut file = self.file()?;
+        let Some(at) = file.states.iter().position(|known| known == state) else {
+            return Err(UsageError(format!("there is no state {state:?}")).into());
+        };
+        let pictures = self.pictures()?.into_iter().filter(|picture| picture.state.as_deref() == Some(state));
+        let gone = pictures.map(|picture| Gone::new(&picture)).collect();
+        let id = self.throw_away(Entry::of_state(state, at, gone))?;
+        file.states.remove(at);
+        self.write(&file)?;
+        Ok(id)
+    }
+
+    /// Puts a picture that cannot be read where it does no harm, and says why beside it.
+    pub fn quarantine(&self, picture: &Picture, why: &str) -> Result<()> {
+        let _lock = self.workspace.lock()?;
+        let folder = self.path().join(QUARANTINE).join(&picture.camera);
+        make_folder(&folder)?;
+        let Some(name) = picture.path.file_name() else { return Ok(()) };
+        match fs::rename(&picture.path, folder.join(name)) {
+            // Somebody else has done so.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            moved => moved.with_context(|| picture.path.display().to_string())?,
+        }
+        log::warn!("{}: put into {}: {why}", picture.path.display(), folder.display());
+        let reasons = self.path().join(QUARANTINE).join("reasons.tsv");
+        let mut file = fs::File::options().create(true).append(true).open(&reasons)?;
+        writeln!(file, "{}\t{}\t{}", picture.camera, picture.id, why.replace(['\t', '\n'], " "))?;
+        Ok(())
+    }
+
+    /// How many pictures are there.
+    pub fn quarantined(&self) -> usize {
+        let folders = list(&self.path().join(QUARANTINE)).unwrap_or_default();
+        folders.iter().filter_map(|folder| Some(fs::read_dir(folder).ok()?.count())).sum()
+    }
+}
+
+fn is_in(folder: &Path, id: &str) -> bool {
+    EXTENSIONS.iter().any(|extension| folder.join(id).with_extension(extension).exists())
+}
+
+fn id_of(path: &Path) -> Option<String> {
+    let extension = path.extension()?.to_str()?;
+    let id = path.file_stem()?.to_str()?;
+    (EXTENSIONS.contains(&extension) && names::check_id(id).is_ok()).then(|| id.to_string())
+}
+
+fn extension(bytes: &[u8]) -> &'static str {
+    match image::guess_format(bytes) {
+        Ok(image::ImageFormat::Png) => "png",
+        Ok(image::ImageFormat::WebP) => "webp",
+        _ => "jpg",
+    }
+}
