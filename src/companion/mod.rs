@@ -56,7 +56,7 @@ mod ridge;
 mod rows;
 mod said;
 mod signed;
-// mod studio;
+mod studio;
 mod suggest;
 mod suspects;
 pub mod timeline;

@@ -4,6 +4,7 @@ mod device;
 mod export;
 mod judge;
 mod key;
+mod studio;
 mod train;
 
 use super::bundle_files;
@@ -23,6 +24,7 @@ use judge::{ClassifyArgs, EvaluateArgs, SuggestArgs};
 use key::KeyCommand;
 use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
+use studio::StudioArgs;
 use train::TrainArgs;
 
 /// Ajar's companion: trains models that tell what state a thing in front of a camera is in,
@@ -36,6 +38,8 @@ pub struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Open the page that takes you from a camera to a model on a device
+    Studio(StudioArgs),
     /// Make, list, trust and revoke signing keys
     #[command(subcommand)]
     Key(KeyCommand),
@@ -195,6 +199,7 @@ impl FileArgs {
 impl Cli {
     pub fn run(self) -> Result<()> {
         match self.command {
+            Command::Studio(args) => studio::run(args),
             Command::Key(command) => key::run(&command),
             Command::Cut(args) => cut(args),
             Command::Train(args) => train::run(&args),
