@@ -11,7 +11,7 @@ use std::io::{IsTerminal, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-const SECRET_FILE: &str = "ajar.key";
+pub const SECRET_FILE: &str = "ajar.key";
 const PUBLIC_FILE: &str = "ajar.pub";
 /// Where a password comes from when nobody is there to type it: the variable, or the file that it names.
 const PASSWORD_VARIABLE: &str = "AJAR_KEY_PASSWORD";

@@ -69,7 +69,7 @@ mod rows;
 #[allow(dead_code)]
 mod said;
 mod signed;
-// mod studio;
+mod studio;
 mod suggest;
 mod suspects;
 pub mod timeline;

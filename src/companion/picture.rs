@@ -121,13 +121,18 @@ fn as_frame(rgb: &RgbImage, then: impl FnOnce(&Frame)) {
 
 /// Writes the crop as a JPEG.
 pub fn write(crop: &CropBuffer, path: &Path) -> std::io::Result<()> {
+    fs::write(path, jpeg(crop)?)
+}
+
+/// The crop as a JPEG file.
+pub fn jpeg(crop: &CropBuffer) -> std::io::Result<Vec<u8>> {
     let (width, height) = (crop.width() as u32, crop.height() as u32);
     let mut rgb = RgbImage::new(width, height);
     crop.for_each_rgb(|x, y, pixel| rgb.put_pixel(x as u32, y as u32, image::Rgb(pixel)));
     let mut bytes = Vec::new();
     let encoder = JpegEncoder::new_with_quality(&mut bytes, QUALITY);
     encoder.write_image(&rgb, width, height, ExtendedColorType::Rgb8).map_err(std::io::Error::other)?;
-    fs::write(path, bytes)
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 /// Need below which a picture adds nothing.
 const LEAST_NEED: f32 = 0.1;
 /// Squared distance between two pictures below which the second adds nothing.
-const NEAR: f32 = 0.02;
+pub const NEAR: f32 = 0.02;
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Suggestion {

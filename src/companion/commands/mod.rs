@@ -5,6 +5,7 @@ mod export;
 mod import;
 mod judge;
 mod key;
+mod studio;
 mod train;
 mod tune;
 
@@ -26,6 +27,7 @@ use judge::{ClassifyArgs, EvaluateArgs, SuggestArgs};
 use key::KeyCommand;
 use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
+use studio::StudioArgs;
 use train::TrainArgs;
 use tune::TuneArgs;
 
@@ -40,6 +42,8 @@ pub struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Open the page that takes you from a camera to a model on a device
+    Studio(StudioArgs),
     /// Make, list, trust and revoke signing keys
     #[command(subcommand)]
     Key(KeyCommand),
@@ -206,6 +210,7 @@ impl FileArgs {
 impl Cli {
     pub fn run(self) -> Result<()> {
         match self.command {
+            Command::Studio(args) => studio::run(args),
             Command::Key(command) => key::run(&command),
             Command::Cut(args) => cut(args),
             Command::Tune(args) => tune::run(args),

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 
 impl CropFile {
     /// The crop's name among folders.
-    pub(super) fn folder(&self) -> String {
+    pub fn folder(&self) -> String {
         self.crop.map(|edge| format!("{edge:.5}")).join(",")
     }
 

@@ -7,6 +7,8 @@
 //! pictures    models/NAME/frames/CAMERA/ID.jpg: full frames; models/NAME/crops/CAMERA/CROP/ID.png: what is a crop already
 //! crops       what the model sees of them, cut anew whenever the crop is drawn anew
 //! trash       what was deleted, and its way back
+//! training    labelled pictures become a version
+//! seen        models/NAME/recent.tsv: which of a device's recent pictures were dealt with
 //! versions    models/NAME/versions/TIME: what a training made, ready to be signed
 //! draft       what was typed for a model that does not exist yet
 //! ```
@@ -20,6 +22,8 @@ pub mod labels;
 pub mod model;
 pub mod names;
 pub mod pictures;
+pub mod seen;
+pub mod training;
 pub mod trash;
 pub mod versions;
 
@@ -134,7 +138,8 @@ impl ModelFolder {
         &self.workspace
     }
 
-    fn cache(&self) -> PathBuf {
+    /// Where files are kept that can be made again.
+    pub fn cache(&self) -> PathBuf {
         self.workspace.root.join(CACHE).join(&self.name)
     }
 
@@ -164,7 +169,7 @@ fn private() -> fs::DirBuilder {
     builder
 }
 
-fn make_folder(path: &Path) -> Result<()> {
+pub fn make_folder(path: &Path) -> Result<()> {
     private().recursive(true).create(path).with_context(|| path.display().to_string())
 }
 

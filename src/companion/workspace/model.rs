@@ -94,6 +94,16 @@ impl ModelFolder {
         })
     }
 
+    /// What a device's configuration needs to watch with it.
+    pub fn device_config(&self) -> Result<String> {
+        let mut text = String::new();
+        for (camera, CropFile { crop, .. }) in self.file()?.crops {
+            let key = format!("classification.custom.{}.state_config.cameras.{camera}", self.name);
+            text += &format!("[{key}]\ncrop = {crop:?}\n");
+        }
+        Ok(text)
+    }
+
     pub fn add_state(&self, state: &str) -> Result<()> {
         let state = state.trim();
         self.change(|file| {

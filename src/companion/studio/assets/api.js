@@ -1,0 +1,76 @@
+// Calls to the studio, and what a page was given to begin with.
+
+/** What the server put into the page. */
+export const page = JSON.parse(document.getElementById("main").dataset.page);
+
+export class Refused extends Error {}
+
+async function ask(method, path, body) {
+  const options = { method, headers: {} };
+  if (body instanceof Blob) {
+    options.body = body;
+  } else if (body !== undefined) {
+    options.body = JSON.stringify(body);
+    options.headers["Content-Type"] = "application/json";
+  }
+  let answer;
+  try {
+    answer = await fetch(path, options);
+  } catch {
+    throw new Refused("The studio does not answer. Is it still running? Start it again with: ajar studio");
+  }
+  const text = await answer.text();
+  let value = {};
+  try {
+    value = JSON.parse(text);
+  } catch {
+    value = { why: text };
+  }
+  if (answer.ok) return value;
+  if (answer.status === 413) throw new Refused("This file is too large: a picture may have at most 32 MB.");
+  if (answer.status === 401) throw new Refused("The studio was started again. Open the address that it printed.");
+  throw new Refused(value.why || answer.statusText);
+}
+
+export const get = (path) => ask("GET", path);
+export const put = (path, body) => ask("PUT", path, body);
+export const post = (path, body = {}) => ask("POST", path, body);
+export const remove = (path) => ask("DELETE", path);
+
+/** The calls of one model. */
+export const model = (name) => (path) => `/api/models/${name}${path}`;
+
+/** Waits until nothing has come for a while; then does the newest. `flush` does it now. */
+export function later(milliseconds, work) {
+  let timer;
+  let waiting;
+  const run = () => {
+    clearTimeout(timer);
+    const args = waiting;
+    waiting = undefined;
+    return args && work(...args);
+  };
+  const soon = (...args) => {
+    waiting = args;
+    clearTimeout(timer);
+    timer = setTimeout(run, milliseconds);
+  };
+  soon.flush = run;
+  return soon;
+}
+
+/** Sends files one after the other; gives how many were taken and why the others were not. */
+export async function upload(to, files) {
+  let taken = 0;
+  const refused = [];
+  for (const file of files) {
+    const query = new URLSearchParams({ modified: Math.round(file.lastModified), name: file.name });
+    try {
+      await post(`${to("/pictures")}?${query}`, file);
+      taken += 1;
+    } catch (error) {
+      refused.push(`${file.name}: ${error.message}`);
+    }
+  }
+  return { taken, refused };
+}

@@ -1,0 +1,187 @@
+// Step 3: assign examples. State by state, or all at once; training begins by itself when every picture has a state.
+
+import { get, model, page, post, upload } from "./api.js";
+import { Grid, picture, stateButtons, stateOf } from "./grid.js";
+import { follow } from "./job.js";
+import { attempt, count, find, make, note } from "./say.js";
+
+const to = model(page.model);
+const WAY = `ajar-way-${page.model}`;
+let states = [];
+let pictures = [];
+/** The state that is asked for, state by state. */
+let asked = 0;
+let byState = localStorage.getItem(WAY) !== "all";
+let training = false;
+
+const waiting = () => pictures.filter((one) => !one.state);
+const missing = () => states.filter((state) => !pictures.some((one) => one.state === state));
+
+const grid = new Grid(find("#grid"), {
+  tile: (item) => [
+    picture(item.src, ""),
+    make("span", { className: `tag ${item.state ? `state-${states.indexOf(item.state) % 8}` : "none"}` }, item.state ?? "?"),
+    make("span", { className: "sr" }, `Picture of ${item.time ?? "unknown time"}, ${item.state ?? "no state yet"}`),
+  ],
+  press(item) {
+    if (!byState) return false;
+    give([item.key], item.state === states[asked] ? null : states[asked]);
+    return true;
+  },
+  chosen: (keys) => {
+    bar(keys.length);
+  },
+  key(event, keys) {
+    const state = stateOf(event, states);
+    if (state) give(keys, state);
+    else if (event.key === "Delete" || event.key === "s") skip(keys);
+    else return;
+    event.preventDefault();
+  },
+});
+
+const source = (one) => `${to(`/pictures/${one.id}/crop.jpg`)}?crop=${one.crop}`;
+
+function show() {
+  const shown = byState ? pictures.filter((one) => !one.state || one.state === states[asked]) : pictures;
+  grid.show(shown.map((one) => ({ key: one.id, state: one.state, time: one.time, src: source(one) })));
+  const left = waiting().length;
+  const lacking = missing();
+  find("#waiting").textContent = left > 0 ? `${count(left)} without a state` : "All pictures have a state";
+  find("#waiting").classList.toggle("none-left", left === 0);
+  find("#by-state").setAttribute("aria-pressed", String(byState));
+  find("#all-at-once").setAttribute("aria-pressed", String(!byState));
+  find("#question").replaceChildren(
+    ...(byState
+      ? ["Tap every picture that shows ", make("strong", { className: `tag state-${asked % 8}` }, states[asked]), "."]
+      : ["Select pictures, then choose their state below or press its number. Shift selects a row."]),
+  );
+  if (left === 0 && lacking.length > 0 && pictures.length > 0) {
+    find("#problem").textContent = `No picture shows ${lacking.join(", ")} yet. Add one that does: training needs each state.`;
+  } else if (pictures.length === 0) {
+    find("#problem").textContent = "There is no picture yet. Add some, or take one now.";
+  } else {
+    find("#problem").textContent = "";
+  }
+  bar(grid.selected.size);
+}
+
+function bar(selected) {
+  const box = find("#states");
+  const skipping = make("button", { type: "button", className: "button quiet" }, selected > 1 ? `Skip ${selected}` : "Skip");
+  skipping.addEventListener("click", () => skip([...grid.selected]));
+  if (!byState) {
+    skipping.disabled = selected === 0;
+    const buttons = stateButtons(states, (state) => give([...grid.selected], state));
+    buttons.forEach((button) => (button.disabled = selected === 0));
+    box.replaceChildren(...buttons, skipping);
+    return;
+  }
+  const last = asked === states.length - 1;
+  const back = make("button", { type: "button", className: "button quiet" }, "Back");
+  back.disabled = asked === 0;
+  back.addEventListener("click", () => ask(asked - 1));
+  const rest = waiting().length;
+  const all = make("button", { type: "button", className: "button quiet" }, `The other ${rest} too`);
+  all.hidden = rest === 0 || !last;
+  all.addEventListener("click", () => give(waiting().map((one) => one.id), states[asked]));
+  const next = make("button", { type: "button", className: "button primary" }, last ? "Show what is left" : `Next: ${states[asked + 1]}`);
+  next.hidden = last && rest === 0;
+  next.addEventListener("click", () => (last ? way(false) : ask(asked + 1)));
+  box.replaceChildren(back, all, next);
+}
+
+function ask(index) {
+  asked = index;
+  grid.clear();
+  show();
+  window.scrollTo({ top: 0 });
+}
+
+function way(states) {
+  byState = states;
+  localStorage.setItem(WAY, byState ? "states" : "all");
+  grid.clear();
+  show();
+}
+
+async function give(ids, state) {
+  if (ids.length === 0 || training) return;
+  const done = await attempt(() => post(to("/labels"), { ids, state }));
+  if (!done) return;
+  for (const one of pictures) if (ids.includes(one.id)) one.state = state ?? undefined;
+  grid.clear();
+  show();
+  if (pictures.length > 0 && waiting().length === 0 && missing().length === 0) train();
+}
+
+async function skip(ids) {
+  if (ids.length === 0) return;
+  const done = await attempt(() => post(to("/delete"), { ids }));
+  if (!done) return;
+  pictures = pictures.filter((one) => !ids.includes(one.id));
+  grid.clear();
+  show();
+  note(`${count(ids.length)} skipped.`, async () => {
+    await post(to("/undo"), { undo: done.undo });
+    await load();
+  });
+  if (pictures.length > 0 && waiting().length === 0 && missing().length === 0) train();
+}
+
+async function load() {
+  ({ states, pictures } = await get(to("/pictures")));
+  show();
+}
+
+async function train() {
+  if (training) return;
+  training = true;
+  find("#assign").hidden = true;
+  const started = await attempt(() => post(to("/train")), find("#problem"));
+  const result = started && (await attempt(() => follow(to), find("#problem")));
+  training = false;
+  if (result) location.assign(`/models/${page.model}?trained=${result.version}`);
+  else find("#assign").hidden = false;
+}
+
+async function collect() {
+  find("#assign").hidden = true;
+  const started = await attempt(() => post(to("/collect")), find("#problem"));
+  const found = started && (await attempt(() => follow(to), find("#problem")));
+  const said = find("#problem").textContent;
+  find("#assign").hidden = false;
+  await load();
+  if (said) find("#problem").textContent = said;
+  if (found) note(found.added > 0 ? `${count(found.added)} added.` : "There is nothing new to be found.");
+}
+
+find("#by-state").addEventListener("click", () => way(true));
+find("#all-at-once").addEventListener("click", () => way(false));
+find("#more")?.addEventListener("click", collect);
+for (const button of document.querySelectorAll(".take")) {
+  button.addEventListener("click", async () => {
+    const taken = await attempt(() => post(to(`/take/${button.dataset.camera}`)), find("#problem"));
+    if (taken) await load();
+  });
+}
+find("#upload").addEventListener("change", async (event) => {
+  const { taken, refused } = await upload(to, event.target.files);
+  event.target.value = "";
+  await load();
+  if (refused.length > 0) find("#problem").textContent = refused.join("\n");
+  if (taken > 0) note(`${count(taken)} added.`);
+});
+
+({ states, pictures } = page.examples);
+const now = await get(to("/progress"));
+if (now.phase === "running") {
+  const end = await attempt(() => follow(to));
+  if (now.kind === "train" && end) location.assign(`/models/${page.model}?trained=${end.version}`);
+  else await load();
+} else if (pictures.length === 0 && page.sourced) {
+  await collect();
+} else {
+  show();
+}
+find("#assign").hidden = false;

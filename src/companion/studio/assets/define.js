@@ -1,0 +1,98 @@
+// Step 1: name and define. What is typed is checked by the server, by the rules of the command line, and kept.
+
+import { later, page, post, put } from "./api.js";
+import { attempt, find, make } from "./say.js";
+
+const form = find("#define");
+const title = find("#title");
+const name = find("#name");
+const list = find("#states");
+const next = find("#next");
+const draft = page.draft;
+/** Fields that were left once: only they complain. */
+const visited = new Set();
+/** Until the name is typed by hand it follows the title. */
+let follows = draft.name === "" || draft.name === slug(draft.title);
+let newest = 0;
+
+function slug(text) {
+  const plain = text.normalize("NFD").replace(/[\u0300-\u036f]/g, "").toLowerCase();
+  return plain.replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "").slice(0, 64);
+}
+
+const inputs = () => [...list.querySelectorAll("input")];
+const typed = () => ({ title: title.value, name: name.value, states: inputs().map((input) => input.value) });
+
+function addState(value) {
+  const number = inputs().length + 1;
+  const id = `state-${crypto.randomUUID()}`;
+  const input = make("input", { type: "text", id, value, autocomplete: "off", placeholder: ["open", "closed"][number - 1] ?? "" });
+  input.setAttribute("aria-label", `State ${number}`);
+  input.setAttribute("aria-describedby", `${id}-problem`);
+  const gone = make("button", { type: "button", className: "button quiet small" }, "Remove");
+  gone.setAttribute("aria-label", `Remove state ${number}`);
+  const problem = make("p", { className: "problem", id: `${id}-problem`, role: "alert" });
+  const item = make("li", {}, make("div", { className: "row" }, input, gone), problem);
+  gone.addEventListener("click", () => {
+    item.remove();
+    visited.add(list);
+    check();
+  });
+  watch(input);
+  list.append(item);
+  return input;
+}
+
+function watch(field) {
+  field.addEventListener("input", check);
+  field.addEventListener("blur", () => {
+    visited.add(field);
+    check();
+  });
+}
+
+/** A field complains once something was typed into it, or it was left. */
+function complain(field, place, problem) {
+  const shown = problem && (visited.has(field) || field.value !== "") ? problem : "";
+  if (place.textContent !== shown) place.textContent = shown;
+  field.setAttribute("aria-invalid", shown ? "true" : "false");
+}
+
+const ask = later(120, async () => {
+  const number = ++newest;
+  const problems = await attempt(() => put("/api/draft", typed()), find("#states-problem"));
+  if (!problems || number !== newest) return;
+  complain(title, find("#title-problem"), problems.title);
+  complain(name, find("#name-problem"), problems.name);
+  inputs().forEach((input, i) => complain(input, find(`#${input.id}-problem`), problems.states[i]));
+  find("#states-problem").textContent = problems.all_states ?? "";
+  const wrong = [problems.title, problems.name, problems.all_states, ...problems.states].some(Boolean);
+  next.disabled = wrong;
+});
+
+function check() {
+  next.disabled = true;
+  ask();
+}
+
+title.value = draft.title;
+name.value = draft.name;
+draft.states.forEach(addState);
+title.addEventListener("input", () => {
+  if (follows) name.value = slug(title.value);
+});
+name.addEventListener("input", () => (follows = name.value === ""));
+[title, name].forEach(watch);
+find("#add").addEventListener("click", () => {
+  addState("").focus();
+  check();
+});
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  if (next.disabled) return;
+  next.disabled = true;
+  const made = await attempt(() => post("/api/models", typed()), find("#name-problem"));
+  if (made) location.assign(made.next);
+});
+window.addEventListener("pagehide", () => ask.flush());
+check();

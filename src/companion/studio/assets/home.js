@@ -1,0 +1,43 @@
+// All models: what the devices say of them, now.
+
+import { get } from "./api.js";
+import { ago, find, make } from "./say.js";
+
+/** How often devices are asked. */
+const PULSE = 5000;
+
+const watchesOf = (devices, model) =>
+  devices.flatMap((device) => (device.status?.watches ?? []).filter((watch) => watch.model === model).map((watch) => ({ watch, device })));
+
+function line({ watch, device }) {
+  const why = watch.reason ? ` (${watch.reason.replaceAll("_", " ")})` : "";
+  return make(
+    "span",
+    { className: "watch" },
+    make("strong", { className: watch.state === "unknown" ? "unknown" : "" }, watch.state + why),
+    make("span", { className: "hint" }, ` ${ago(watch.time)} · ${watch.camera} · ${device.status.device}`),
+  );
+}
+
+function device(one) {
+  const bad = one.why !== undefined;
+  const text = bad ? one.why : `${one.status.device}: ajard ${one.status.version}`;
+  return make("p", { className: bad ? "notice" : "hint" }, bad ? `${one.name}: ${text}` : text);
+}
+
+async function look() {
+  try {
+    const { devices } = await get("/api/status");
+    for (const card of document.querySelectorAll(".card.model[data-model]")) {
+      const now = card.querySelector(".now");
+      const watches = watchesOf(devices, card.dataset.model);
+      if (now && watches.length > 0) now.replaceChildren(...watches.map(line));
+    }
+    find("#devices").replaceChildren(...devices.map(device));
+  } catch (error) {
+    find("#devices").replaceChildren(make("p", { className: "notice", role: "alert" }, error.message));
+  }
+  setTimeout(look, PULSE);
+}
+
+look();

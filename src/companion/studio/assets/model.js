@@ -1,0 +1,172 @@
+// One model: training again, signing, deployment, the way back, and trying it.
+
+import { get, model, page, post, put, remove } from "./api.js";
+import { follow } from "./job.js";
+import { ago, attempt, count, find, make, note, percent, sure } from "./say.js";
+
+const to = model(page.model);
+const PULSE = 5000;
+const TRY = 2000;
+let signed = page.signed;
+
+async function train() {
+  find("#outcome").hidden = true;
+  const started = await attempt(() => post(to("/train")), find("#problem"));
+  const result = started && (await attempt(() => follow(to), find("#problem")));
+  if (result) location.assign(`/models/${page.model}?trained=${result.version}&counts=${result.counts}`);
+}
+
+/** Says what a training came to, after the page has come anew. */
+function outcome() {
+  const query = new URLSearchParams(location.search);
+  if (!query.has("trained")) return;
+  history.replaceState(null, "", location.pathname);
+  const stays = query.get("counts") === "false";
+  const box = find("#outcome");
+  box.hidden = false;
+  box.classList.toggle("good", !stays);
+  box.textContent = stays
+    ? "The model before stays: nothing shows that the new one is as good. It is among the versions below, if you want it all the same."
+    : "Trained. Try it below, then sign it and bring it to a device.";
+}
+
+function generation(device) {
+  const known = device.models?.[page.model];
+  if (!known) return "not installed";
+  if (known.trial) return `on trial, ${count(known.trial.attempts_left, "start")} left`;
+  return known.active ? "active" : "none is active";
+}
+
+function watchLine(device, watch) {
+  const why = watch.reason ? ` (${watch.reason.replaceAll("_", " ")})` : "";
+  const seq = watch.seq ? `, bundle ${watch.seq}` : "";
+  return make(
+    "div",
+    { className: "watch" },
+    make("strong", { className: `state ${watch.state === "unknown" ? "unknown" : ""}` }, watch.state + why),
+    make("p", { className: "hint" }, `for ${ago(watch.time).replace(" ago", "")} on ${watch.camera} of ${device.status.device}${seq}`),
+  );
+}
+
+function deviceRow(device) {
+  if (device.why) return make("p", { className: "notice" }, `${device.name}: ${device.why}`);
+  const install = make("button", { type: "button", className: "button primary install" }, "Install");
+  install.disabled = !signed;
+  install.dataset.device = device.index;
+  install.addEventListener("click", () => deploy(device, false));
+  const back = make("button", { type: "button", className: "button quiet back" }, "Go back");
+  back.hidden = !device.models?.[page.model];
+  back.addEventListener("click", () => rollBack(device));
+  const words = make("div", {}, make("strong", {}, device.status.device), make("p", { className: "hint" }, generation(device)));
+  return make("div", { className: "device-row" }, words, make("div", { className: "row" }, back, install));
+}
+
+async function look() {
+  const asked = await attempt(() => get("/api/status"), find("#deploy-problem"));
+  if (asked && find("#now")) {
+    const lines = asked.devices.flatMap((device) =>
+      (device.status?.watches ?? []).filter((watch) => watch.model === page.model).map((watch) => watchLine(device, watch)),
+    );
+    const nobody = make("p", { className: "hint" }, "No device watches with this model yet.");
+    find("#now").replaceChildren(...(lines.length > 0 ? lines : [nobody]));
+    const rows = asked.devices.map(deviceRow);
+    const fresh = rows.map((row) => row.textContent).join() + signed;
+    // Only where something changed, so that a button under the pointer stays.
+    if (rows.length > 0 && find("#devices").dataset.shown !== fresh) {
+      find("#devices").replaceChildren(...rows);
+      find("#devices").dataset.shown = fresh;
+    }
+  }
+}
+
+async function beat() {
+  if (!document.hidden) await look();
+  setTimeout(beat, PULSE);
+}
+
+async function deploy(device, again) {
+  const done = await attempt(() => post(to("/deploy"), { device: device.index, version: page.version, again }), find("#deploy-problem"));
+  if (!done) return;
+  note(`Installed on ${device.status.device}: ${done.outcome === "already" ? "it was there already" : "it runs on trial"}.`);
+  await look();
+}
+
+async function rollBack(device) {
+  const detail = "The device goes on with the model it had before. You can install this one again.";
+  if (!(await sure(`Go back on ${device.status.device}?`, detail, "Go back"))) return;
+  const done = await attempt(() => post(to("/rollback"), { device: device.index }), find("#deploy-problem"));
+  if (done) note(`${device.status.device} went back.`, () => deploy(device, true));
+  await look();
+}
+
+async function sign(event) {
+  event.preventDefault();
+  const password = find("#key-password")?.value ?? "";
+  const done = await attempt(async () => {
+    if (page.key === "missing") await post("/api/key", { password });
+    page.key = password ? "locked" : "open";
+    return post(to("/sign"), { version: page.version, password });
+  }, find("#deploy-problem"));
+  if (!done) return;
+  signed = true;
+  find("#sign").hidden = true;
+  find("#signed").hidden = false;
+  find(".todo-list li").classList.add("done");
+  await look();
+}
+
+function bars({ probabilities, state }) {
+  const rows = Object.entries(probabilities).sort((a, b) => b[1] - a[1]);
+  return rows.map(([name, share]) => {
+    const meter = make("meter", { min: 0, max: 1, value: share });
+    meter.setAttribute("aria-label", name);
+    return make("li", { className: name === state ? "most" : "" }, make("span", {}, name), meter, make("span", {}, percent(share)));
+  });
+}
+
+async function tryIt() {
+  const camera = find("#try-camera")?.value ?? page.cameras[0];
+  const answer = await attempt(() => get(to(`/try/${camera}`)), find("#try-problem"));
+  if (!answer) return;
+  find("#tried").src = answer.picture;
+  const why = answer.said.reason ? ` (${answer.said.reason.replaceAll("_", " ")})` : "";
+  find("#said-state").textContent = answer.said.state + why;
+  find("#bars").replaceChildren(...bars(answer.said));
+  find("#said").hidden = false;
+}
+
+async function keepTrying() {
+  while (find("#keep-trying").checked) {
+    await tryIt();
+    await new Promise((resolve) => setTimeout(resolve, TRY));
+  }
+}
+
+find("#train").addEventListener("click", train);
+find("#sign")?.addEventListener("submit", sign);
+find("#try")?.addEventListener("click", tryIt);
+find("#keep-trying")?.addEventListener("change", keepTrying);
+for (const button of document.querySelectorAll(".choose")) {
+  button.addEventListener("click", async () => {
+    const done = await attempt(() => put(to("/version"), { version: button.dataset.version }));
+    if (done) location.reload();
+  });
+}
+find("#remove").addEventListener("click", async () => {
+  const detail = "Its pictures, labels and versions go to the trash of the workspace. Devices go on with what they have.";
+  if (!(await sure("Delete this model?", detail, "Delete"))) return;
+  const gone = await attempt(() => remove(to("")), find("#problem"));
+  if (!gone) return;
+  document.querySelector(".columns")?.remove();
+  find("#train").disabled = true;
+  find("#remove").disabled = true;
+  note("The model is in the trash.", async () => location.assign((await post("/api/undo", gone)).next));
+});
+
+outcome();
+const running = await get(to("/progress"));
+if (running.phase === "running") {
+  const end = await attempt(() => follow(to), find("#problem"));
+  if (end) location.reload();
+}
+beat();

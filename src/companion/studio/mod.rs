@@ -1,0 +1,120 @@
+//! The studio: the wizard and the improve loop, on a page of this computer's browser.
+//!
+//! ```text
+//! door        who may come in
+//! server      paths -> pages and calls
+//! pages       what is shown, as HTML; assets has the style and the modules that make it move
+//! calls       what a page asks for: JSON
+//! sources     devices, videos and folders that pictures come from
+//! collect     the most different of their pictures become a model's examples
+//! improve     what a device saw lately, and which of it is worth a label
+//! jobs        work that takes longer than a page may wait
+//! failure     what is wrong, and what to do
+//! ```
+//!
+//! Everything it does is done by the functions that the command line has: the workspace, training, signing, the
+//! device's control socket. Nothing of a page is needed for a model.
+
+mod assets;
+mod calls;
+mod collect;
+mod door;
+mod failure;
+mod improve;
+mod jobs;
+mod pages;
+mod server;
+mod sources;
+
+use super::BACKBONE;
+use super::cache::Cache;
+use super::workspace::Workspace;
+use crate::exit::UsageError;
+use anyhow::{Context, Result};
+use door::Door;
+use jobs::Jobs;
+pub use sources::Place;
+use sources::Source;
+use std::collections::BTreeMap;
+use std::io::{Write, stdout};
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+/// Whether a browser is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Browser {
+    Open,
+    Leave,
+}
+
+pub struct Options {
+    pub workspace: PathBuf,
+    pub places: Vec<Place>,
+    pub listen: SocketAddr,
+    /// Needed where the address is not this computer's own.
+    pub password: Option<String>,
+    /// The key that signs bundles, or the directory it is in; made there if the user wants it.
+    pub key: PathBuf,
+    pub browser: Browser,
+}
+
+/// What all requests share.
+pub struct Studio {
+    workspace: Workspace,
+    sources: Vec<Source>,
+    key: PathBuf,
+    cache: Cache,
+    jobs: Jobs,
+    /// The newest still of each camera: a video takes a while to give one.
+    stills: Mutex<BTreeMap<String, Arc<Vec<u8>>>>,
+}
+
+/// Serves until the program is ended.
+pub fn run(options: Options) -> Result<()> {
+    let Options { workspace, places, listen, password, key, browser } = options;
+    if !listen.ip().is_loopback() && password.is_none() {
+        let why = "--listen on an address that others can reach needs a password: set AJAR_STUDIO_PASSWORD, or \
+                   AJAR_STUDIO_PASSWORD_FILE";
+        return Err(UsageError(why.into()).into());
+    }
+    let studio = Studio {
+        workspace: Workspace::open(&workspace)?,
+        sources: Source::all(places)?,
+        key,
+        cache: Cache::open(&crate::bundle::sha256_hex(BACKBONE)),
+        jobs: Jobs::default(),
+        stills: Mutex::default(),
+    };
+    let listener = TcpListener::bind(listen).with_context(|| format!("{listen}: cannot be listened on"))?;
+    let address = listener.local_addr()?;
+    let door = Door::new(address, password)?;
+    let url = match door.token() {
+        Some(token) => format!("http://{address}/?token={token}"),
+        None => format!("http://{address}/"),
+    };
+    let mut out = stdout().lock();
+    writeln!(out, "workspace {}", studio.workspace.root().display())?;
+    if !address.ip().is_loopback() {
+        writeln!(
+            out,
+            "warning: everyone who can reach {address} and knows the password sees your pictures; nothing is \
+             encrypted on the way"
+        )?;
+    }
+    writeln!(out, "studio {url}\nCtrl-C ends it; everything is kept.")?;
+    out.flush()?;
+    drop(out);
+    if browser == Browser::Open {
+        open_browser(&url);
+    }
+    server::serve(listener, studio, door)
+}
+
+/// Best effort: the URL is printed as well.
+fn open_browser(url: &str) {
+    let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    let quiet = || Stdio::null();
+    let _ = Command::new(program).arg(url).stdin(quiet()).stdout(quiet()).stderr(quiet()).spawn();
+}

@@ -1,0 +1,257 @@
+//! Sources: where the studio's pictures come from. Devices, videos, folders of pictures.
+
+use crate::companion::dataset::pictures_below;
+use crate::companion::footage;
+use crate::companion::moment::{self, Moment};
+use crate::companion::remote::{Address, Device, Refused};
+use crate::companion::workspace::names::slug;
+use crate::exit::UsageError;
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
+
+/// What the user named on the command line.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Place {
+    Device(Address),
+    Pictures(PathBuf),
+    Video(PathBuf),
+}
+
+pub enum Source {
+    Device(Link),
+    /// One camera, whose pictures they are.
+    Pictures {
+        camera: String,
+        folder: PathBuf,
+    },
+    Video {
+        camera: String,
+        file: PathBuf,
+    },
+}
+
+/// A picture of a source, and when it was taken.
+pub struct Still {
+    pub bytes: Vec<u8>,
+    pub moment: Option<Moment>,
+}
+
+/// A device that is asked again and again, by one connection.
+pub struct Link {
+    address: Address,
+    open: Mutex<Option<Device>>,
+}
+
+impl Link {
+    pub fn new(address: Address) -> Link {
+        Link { address, open: Mutex::new(None) }
+    }
+
+    pub fn name(&self) -> String {
+        match &self.address {
+            Address::Socket(path) => path.display().to_string(),
+            Address::Ssh { destination, .. } => destination.clone(),
+        }
+    }
+
+    /// Asks the device. A connection that broke is made anew, once.
+    fn ask<T>(&self, question: impl Fn(&Device) -> Result<T>) -> Result<T> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(device) = &*open {
+            match question(device) {
+                Err(error) if !error.is::<Refused>() => *open = None,
+                answered => return answered,
+            }
+        }
+        let device = Device::open(&self.address)?;
+        let answered = question(&device);
+        *open = Some(device);
+        answered
+    }
+
+    pub fn get(&self, path: &str) -> Result<Value> {
+        self.ask(|device| device.get(path))
+    }
+
+    pub fn get_bytes(&self, path: &str) -> Result<Vec<u8>> {
+        self.ask(|device| device.get_bytes(path))
+    }
+
+    pub fn post(&self, path: &str, body: &[u8]) -> Result<Value> {
+        self.ask(|device| device.post(path, body.to_vec()))
+    }
+
+    fn cameras(&self) -> Result<Vec<String>> {
+        let status = self.get("/v1/status")?;
+        let watches = status["watches"].as_array().into_iter().flatten();
+        let names: BTreeSet<&str> = watches.filter_map(|watch| watch["camera"].as_str()).collect();
+        Ok(names.into_iter().map(str::to_string).collect())
+    }
+
+    /// What the device has kept of a camera: paths and times. Empty from a device that keeps nothing.
+    fn gallery(&self, camera: &str) -> Result<Vec<(String, Option<Moment>)>> {
+        let list = match self.get(&format!("/v1/cameras/{camera}/gallery")) {
+            Err(error) if error.downcast_ref::<Refused>().is_some_and(|refused| refused.status == 404) => {
+                return Ok(Vec::new());
+            }
+            list => list?,
+        };
+        // A bare list, or one by its name.
+        let rows = list.as_array().or_else(|| list["gallery"].as_array()).into_iter().flatten();
+        let row = |row: &Value| {
+            let id = plain_id(&row["id"])?;
+            Some((format!("/v1/cameras/{camera}/gallery/{id}"), of_time(&row["time"])))
+        };
+        Ok(rows.filter_map(row).collect())
+    }
+}
+
+/// An id that a device gave, if it can be a part of a path.
+pub fn plain_id(id: &Value) -> Option<String> {
+    let text = id.as_str().map_or_else(|| id.to_string(), str::to_string);
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
+    let good = !text.is_empty() && text.len() <= 128 && text.chars().all(plain) && !text.starts_with('.');
+    good.then_some(text)
+}
+
+/// A time that a device gave: RFC 3339, or seconds since 1970.
+pub fn of_time(time: &Value) -> Option<Moment> {
+    let text = time.as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+    text.map(|time| time.as_second()).or_else(|| time.as_i64())
+}
+
+impl Source {
+    /// Sources with cameras that have different names.
+    pub fn all(places: Vec<Place>) -> Result<Vec<Source>> {
+        let mut used = BTreeSet::new();
+        let mut camera = |path: &Path, name: Option<&std::ffi::OsStr>| {
+            let base = slug(&name.unwrap_or(path.as_os_str()).to_string_lossy());
+            let numbered = (2..).map(|n| format!("{base}-{n}"));
+            let free = std::iter::once(base.clone()).chain(numbered).find(|name| !used.contains(name));
+            let free = free.unwrap_or(base);
+            used.insert(free.clone());
+            free
+        };
+        let mut sources = Vec::new();
+        for place in places {
+            sources.push(match place {
+                Place::Device(address) => Source::Device(Link::new(address)),
+                Place::Pictures(folder) => {
+                    let folder = fs::canonicalize(&folder)
+                        .map_err(|error| UsageError(format!("--pictures {}: {error}", folder.display())))?;
+                    Source::Pictures { camera: camera(&folder, folder.file_name()), folder }
+                }
+                Place::Video(file) => {
+                    if !file.is_file() {
+                        bail!(UsageError(format!("--video {}: no such file", file.display())));
+                    }
+                    Source::Video { camera: camera(&file, file.file_stem()), file }
+                }
+            });
+        }
+        Ok(sources)
+    }
+
+    pub fn name(&self) -> String {
+        match self {
+            Source::Device(link) => link.name(),
+            Source::Pictures { folder, .. } => folder.display().to_string(),
+            Source::Video { file, .. } => file.display().to_string(),
+        }
+    }
+
+    pub fn link(&self) -> Option<&Link> {
+        match self {
+            Source::Device(link) => Some(link),
+            _ => None,
+        }
+    }
+
+    pub fn cameras(&self) -> Result<Vec<String>> {
+        match self {
+            Source::Device(link) => link.cameras(),
+            Source::Pictures { camera, .. } | Source::Video { camera, .. } => Ok(vec![camera.clone()]),
+        }
+    }
+
+    /// A picture as fresh as there is.
+    pub fn still(&self, camera: &str) -> Result<Still> {
+        match self {
+            Source::Device(link) => match link.get_bytes(&format!("/v1/cameras/{camera}/snapshot")) {
+                Ok(bytes) => Ok(Still { bytes, moment: Some(jiff::Timestamp::now().as_second()) }),
+                // A camera that is down: the newest picture that the device kept.
+                Err(error) => {
+                    let kept = link.gallery(camera).unwrap_or_default();
+                    let Some((path, moment)) = kept.into_iter().max_by_key(|(_, moment)| *moment) else {
+                        return Err(error);
+                    };
+                    Ok(Still { bytes: link.get_bytes(&path)?, moment })
+                }
+            },
+            Source::Pictures { folder, .. } => {
+                let paths = pictures_below(folder)?;
+                let newest = paths.last().with_context(|| format!("{}: no picture", folder.display()))?;
+                Ok(Still { bytes: fs::read(newest)?, moment: moment_of_file(newest) })
+            }
+            Source::Video { file, .. } => {
+                let frame = footage::frames(file, 1)?.pop();
+                let frame = frame.with_context(|| format!("{}: no picture", file.display()))?;
+                Ok(Still { bytes: frame.jpeg, moment: frame.moment })
+            }
+        }
+    }
+
+    /// At most `most` pictures, evenly over all there are. What cannot be had is left out.
+    pub fn candidates(&self, camera: &str, most: usize) -> Result<Vec<Still>> {
+        match self {
+            Source::Device(link) => {
+                let mut kept = link.gallery(camera)?;
+                kept.sort_by_key(|(_, moment)| *moment);
+                let still = |(path, moment): &(String, _)| {
+                    Some(Still { bytes: link.get_bytes(path).ok()?, moment: *moment })
+                };
+                let mut stills: Vec<Still> = evenly(&kept, most).filter_map(still).collect();
+                if stills.is_empty() {
+                    stills.push(self.still(camera)?);
+                }
+                Ok(stills)
+            }
+            Source::Pictures { folder, .. } => {
+                let paths = pictures_below(folder)?;
+                let paths: Vec<&PathBuf> = evenly(&paths, most).collect();
+                let read: Vec<(&PathBuf, Vec<u8>)> =
+                    paths.into_iter().filter_map(|path| Some((path, fs::read(path).ok()?))).collect();
+                let own = |(path, bytes): &(&PathBuf, Vec<u8>)| {
+                    moment::of_name(&path.file_name()?.to_string_lossy()).or_else(|| moment::of_exif(bytes))
+                };
+                let files = read.iter().map(|(path, _)| moment_of_file(path)).collect();
+                let (moments, _) = moment::choose(read.iter().map(own).collect(), files);
+                let still = |((_, bytes), moment)| Still { bytes, moment };
+                Ok(read.into_iter().zip(moments).map(still).collect())
+            }
+            Source::Video { file, .. } => {
+                let still = |frame: footage::Frame| Still { bytes: frame.jpeg, moment: frame.moment };
+                Ok(footage::frames(file, most)?.into_iter().map(still).collect())
+            }
+        }
+    }
+}
+
+fn moment_of_file(path: &Path) -> Option<Moment> {
+    let named = moment::of_name(&path.file_name()?.to_string_lossy());
+    named.or_else(|| {
+        let modified = fs::metadata(path).and_then(|meta| meta.modified()).ok()?;
+        Some(modified.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs() as Moment)
+    })
+}
+
+/// At most `most` of them, evenly over all.
+fn evenly<T>(all: &[T], most: usize) -> impl Iterator<Item = &T> {
+    let count = all.len().min(most);
+    (0..count).map(move |i| &all[i * all.len() / count])
+}
