@@ -247,7 +247,8 @@ impl Camera {
             }
             _ => None,
         };
-        if lean.is_none() {
+        // A file is read ahead of its time: what the sieve would leave out now is due later.
+        if lean.is_none() && !matches!(source, Source::File(_)) {
             sieve::install(&capture.pipeline, appetite.clone(), meter.clone());
         }
         capture.play()?;

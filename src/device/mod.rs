@@ -196,9 +196,8 @@ pub fn check(config: &Config) -> Result<Vec<String>> {
         lines.push(format!("watch: {model} on {camera}"));
     }
     lines.push(format!("gallery: {}", gallery_in_words(config)));
-    if let Some(path) = config.mqtt.as_ref().and_then(|mqtt| mqtt.password_file.as_ref()) {
-        read_password(path)?;
-    }
+    let password = config.mqtt.as_ref().and_then(|mqtt| mqtt.password_file.as_ref());
+    problems.extend(password.and_then(|path| read_password(path).err()).map(|UsageError(why)| why));
     if !problems.is_empty() {
         bail!(problems.join("\n"));
     }

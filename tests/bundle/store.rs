@@ -113,7 +113,8 @@ fn ajard_finds_a_deployed_bundle_in_order() {
     let id = load(&sandbox).expect("a sound store").expect("a model");
     let model = format!("model gate: closed, open (bundle {id})\n");
     assert!(output.stdout.contains(&model), "{}", output.stdout);
-    assert!(output.stdout.ends_with("watch: gate on drive\nin order\n"), "{}", output.stdout);
+    assert!(output.stdout.contains("\nwatch: gate on drive\n"), "{}", output.stdout);
+    assert!(output.stdout.ends_with("\nin order\n"), "{}", output.stdout);
     let gpio = "[gpio]\nchip = \"/dev/gpiochip9\"\n[[gpio.lines]]\nline = 1\nmodel = \"gate\"\ncamera = \"drive\"\nstate = \"ajar\"\n";
     sandbox.write("gpio.toml", format!("{config}{gpio}"));
     sandbox
