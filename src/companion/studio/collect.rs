@@ -46,8 +46,10 @@ pub fn collect(studio: &Studio, model: &ModelFolder, bar: &ProgressBar) -> Resul
         let stills = source.candidates(camera, CANDIDATES)?;
         let known = known(model, camera, crop)?;
         let ids: BTreeSet<String> = model.pictures()?.into_iter().map(|picture| picture.id).collect();
-        let new: Vec<Still> =
-            stills.into_iter().filter(|still| !ids.contains(&picture_id(&still.bytes, still.moment))).collect();
+        let new: Vec<Still> = stills
+            .into_iter()
+            .filter(|still| !ids.contains(&picture_id(&still.bytes, still.moment)))
+            .collect();
         start(bar, new.len() as u64, "looking at pictures");
         let seen = see(&new, crop, bar)?;
         unreadable += seen.iter().filter(|one| one.is_none()).count();

@@ -114,12 +114,16 @@ pub async fn guard(State(door): State<Arc<Door>>, request: Request, next: Next) 
 }
 
 impl Door {
+    #[allow(clippy::result_large_err)] // It is answered at once.
     fn check(&self, request: &Request<Body>) -> Result<(), Response> {
         let headers = request.headers();
         let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let host = text(header::HOST).unwrap_or_default();
         if !self.knows_host(host) {
-            return Err(refuse(StatusCode::FORBIDDEN, "This address is not the studio's. Use the one it printed."));
+            return Err(refuse(
+                StatusCode::FORBIDDEN,
+                "This address is not the studio's. Use the one it printed.",
+            ));
         }
         let reads = [Method::GET, Method::HEAD].contains(request.method());
         let own = format!("http://{host}");

@@ -120,7 +120,11 @@ pub struct Sign {
     password: String,
 }
 
-pub async fn sign(studio: Shared, Path(model): Path<String>, Json(Sign { version, password }): Json<Sign>) -> Answer {
+pub async fn sign(
+    studio: Shared,
+    Path(model): Path<String>,
+    Json(Sign { version, password }): Json<Sign>,
+) -> Answer {
     answer(studio, move |studio| {
         let secret = keys::load_secret_with(&studio.key, || Ok(password))?;
         let bundle = studio.workspace.model(&model)?.sign(&version, &studio.key, &secret)?;
@@ -157,9 +161,11 @@ pub async fn deploy(studio: Shared, Path(model): Path<String>, Json(deploy): Jso
 fn explain(folder: &ModelFolder, error: anyhow::Error) -> anyhow::Error {
     let code = error.downcast_ref::<Refused>().and_then(|refused| refused.code.clone());
     let hint = match code.as_deref() {
-        Some("E21") => "The device does not trust your key yet. Download the public key below, copy it to the device, \
+        Some("E21") => {
+            "The device does not trust your key yet. Download the public key below, copy it to the device, \
              and run there: sudo ajar key trust ajar.pub --trusted-keys /etc/ajar/trusted-keys.d"
-            .to_string(),
+                .to_string()
+        }
         Some("E32") => format!(
             "The device does not watch with this model yet. Add this to its /etc/ajar/config.toml and restart ajard:\n\n{}",
             folder.device_config().unwrap_or_default()
@@ -174,7 +180,11 @@ pub struct Which {
     device: usize,
 }
 
-pub async fn roll_back(studio: Shared, Path(model): Path<String>, Json(Which { device }): Json<Which>) -> Answer {
+pub async fn roll_back(
+    studio: Shared,
+    Path(model): Path<String>,
+    Json(Which { device }): Json<Which>,
+) -> Answer {
     answer(studio, move |studio| {
         let folder = studio.workspace.model(&model)?;
         link(studio, device)?.post(&format!("/v1/models/{}/rollback", folder.name), &[])

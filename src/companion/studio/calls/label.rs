@@ -15,7 +15,11 @@ pub struct Label {
     state: Option<String>,
 }
 
-pub async fn label(studio: Shared, Path(model): Path<String>, Json(Label { ids, state }): Json<Label>) -> Answer {
+pub async fn label(
+    studio: Shared,
+    Path(model): Path<String>,
+    Json(Label { ids, state }): Json<Label>,
+) -> Answer {
     answer(studio, move |studio| {
         let before = studio.workspace.model(&model)?.label(&ids, state.as_deref())?;
         Ok(json!({ "before": before }))
@@ -28,7 +32,11 @@ pub struct Before {
     before: Vec<(String, Option<String>)>,
 }
 
-pub async fn relabel(studio: Shared, Path(model): Path<String>, Json(Before { before }): Json<Before>) -> Answer {
+pub async fn relabel(
+    studio: Shared,
+    Path(model): Path<String>,
+    Json(Before { before }): Json<Before>,
+) -> Answer {
     answer(studio, move |studio| studio.workspace.model(&model)?.relabel(&before)).await
 }
 
@@ -42,5 +50,6 @@ pub struct Undo {
 }
 
 pub async fn undo(studio: Shared, Path(model): Path<String>, Json(Undo { undo }): Json<Undo>) -> Answer {
-    answer(studio, move |studio| Ok(json!({ "pictures": studio.workspace.model(&model)?.undo(&undo)? }))).await
+    answer(studio, move |studio| Ok(json!({ "pictures": studio.workspace.model(&model)?.undo(&undo)? })))
+        .await
 }

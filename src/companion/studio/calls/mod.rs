@@ -39,7 +39,8 @@ async fn answer<T: serde::Serialize + Send + 'static>(
 
 /// A picture that never changes at its address.
 fn lasting(kind: &'static str, bytes: Vec<u8>) -> Response {
-    let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "private, max-age=31536000, immutable")];
+    let headers =
+        [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "private, max-age=31536000, immutable")];
     (headers, bytes).into_response()
 }
 

@@ -43,10 +43,8 @@ pub struct Undo {
 
 /// Brings a deleted model back.
 pub async fn undo(studio: Shared, Json(Undo { undo }): Json<Undo>) -> Answer {
-    answer(studio, move |studio| {
-        Ok(json!({ "next": format!("/models/{}", studio.workspace.undo(&undo)?) }))
-    })
-    .await
+    answer(studio, move |studio| Ok(json!({ "next": format!("/models/{}", studio.workspace.undo(&undo)?) })))
+        .await
 }
 
 #[derive(Deserialize)]

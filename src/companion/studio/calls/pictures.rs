@@ -74,7 +74,8 @@ pub async fn still(
 ) -> Result<Response, Failure> {
     work(studio, move |studio| {
         let model = studio.workspace.model(&model)?;
-        let bytes = if fresh { fresh_still(studio, &model, &camera)? } else { known_still(studio, &model, &camera)? };
+        let bytes =
+            if fresh { fresh_still(studio, &model, &camera)? } else { known_still(studio, &model, &camera)? };
         Ok(passing(kind(&bytes), bytes.to_vec()))
     })
     .await
@@ -148,14 +149,17 @@ pub fn examples(model: &ModelFolder) -> Result<Value> {
     let file = model.file()?;
     let pictures = model.pictures()?;
     let cut = model.cut_all(&file, &pictures)?;
-    let tones = |(_, path): &(usize, std::path::PathBuf)| Some(Tones::of(&image::open(path).ok()?.into_rgb8()));
+    let tones =
+        |(_, path): &(usize, std::path::PathBuf)| Some(Tones::of(&image::open(path).ok()?.into_rgb8()));
     let tones: Vec<Option<Tones>> = cut.par_iter().map(tones).collect();
     let known: Vec<Tones> = tones.iter().flatten().copied().collect();
     let mut of_known = lights(&known).into_iter();
     let rows: Vec<Value> = cut
         .iter()
         .zip(&tones)
-        .map(|((i, _), tones)| row(&pictures[*i], tones.and_then(|_| of_known.next()).map(|light| light.name()), &file.crops))
+        .map(|((i, _), tones)| {
+            row(&pictures[*i], tones.and_then(|_| of_known.next()).map(|light| light.name()), &file.crops)
+        })
         .collect();
     // Pictures of a camera without a crop wait, and are not lost.
     let without = pictures.iter().filter(|picture| !file.crops.contains_key(&picture.camera)).count();
@@ -193,7 +197,8 @@ pub async fn crop(studio: Shared, Path((model, id)): Path<(String, String)>) -> 
         let crop = file.crops.get(&picture.camera);
         let crop = crop.ok_or_else(|| UsageError(format!("camera {:?} has no crop yet", picture.camera)))?;
         let path = model.crop_of(&picture, crop)?;
-        let path = path.ok_or_else(|| UsageError("this picture cannot be read; it is in quarantine".into()))?;
+        let path =
+            path.ok_or_else(|| UsageError("this picture cannot be read; it is in quarantine".into()))?;
         Ok(lasting("image/jpeg", fs::read(path)?))
     })
     .await
@@ -212,7 +217,8 @@ pub async fn take(studio: Shared, Path((model, camera)): Path<(String, String)>)
     answer(studio, move |studio| {
         let model = studio.workspace.model(&model)?;
         let source = source_of(studio, &camera);
-        let source = source.ok_or_else(|| UsageError(format!("nothing gives pictures of camera {camera:?} now")))?;
+        let source =
+            source.ok_or_else(|| UsageError(format!("nothing gives pictures of camera {camera:?} now")))?;
         let Still { bytes, moment } = source.still(&camera)?;
         added(&model.add(&camera, &bytes, moment)?)
     })

@@ -46,7 +46,11 @@ pub struct Label {
 }
 
 /// Recent pictures become examples with a state.
-pub async fn label(studio: Shared, Path(model): Path<String>, Json(Label { pictures, state }): Json<Label>) -> Answer {
+pub async fn label(
+    studio: Shared,
+    Path(model): Path<String>,
+    Json(Label { pictures, state }): Json<Label>,
+) -> Answer {
     answer(studio, move |studio| {
         let model = studio.workspace.model(&model)?;
         let (mut ids, mut seen) = (Vec::new(), Vec::new());
@@ -72,7 +76,11 @@ pub struct Hide {
 }
 
 /// Puts recent pictures away, or brings them back. On the device nothing changes.
-pub async fn hide(studio: Shared, Path(model): Path<String>, Json(Hide { keys, back }): Json<Hide>) -> Answer {
+pub async fn hide(
+    studio: Shared,
+    Path(model): Path<String>,
+    Json(Hide { keys, back }): Json<Hide>,
+) -> Answer {
     answer(studio, move |studio| {
         let seen = (!back).then_some(Seen::PutAway);
         let keys: Vec<_> = keys.into_iter().map(|key| (key, seen.clone())).collect();

@@ -75,7 +75,11 @@ pub struct Version {
     pub version: String,
 }
 
-pub async fn choose(studio: Shared, Path(model): Path<String>, Json(Version { version }): Json<Version>) -> Answer {
+pub async fn choose(
+    studio: Shared,
+    Path(model): Path<String>,
+    Json(Version { version }): Json<Version>,
+) -> Answer {
     answer(studio, move |studio| studio.workspace.model(&model)?.choose_version(&version)).await
 }
 
@@ -91,7 +95,8 @@ pub async fn try_it(
         let crop = file.crops.get(&camera);
         let crop = crop.ok_or_else(|| UsageError(format!("camera {camera:?} has no crop")))?;
         let source = source_of(studio, &camera);
-        let source = source.ok_or_else(|| UsageError(format!("nothing gives pictures of camera {camera:?} now")))?;
+        let source =
+            source.ok_or_else(|| UsageError(format!("nothing gives pictures of camera {camera:?} now")))?;
         let cut = crop.cut(&source.still(&camera)?.bytes).map_err(UsageError)?;
         let jpeg = picture::jpeg(&cut)?;
         let mut loaded = model.load_version(&version)?;

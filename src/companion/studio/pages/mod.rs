@@ -125,7 +125,8 @@ pub async fn pictures(studio: Shared, Path(model): Path<String>) -> Response {
 }
 
 fn login_form(wrong: Option<&str>) -> Markup {
-    let frame = Frame { title: "Password", module: None, navigation: nothing(), data: serde_json::Value::Null };
+    let frame =
+        Frame { title: "Password", module: None, navigation: nothing(), data: serde_json::Value::Null };
     frame.around(&html! {
         form.narrow.card method="post" action="/login" {
             h1 { "Password" }

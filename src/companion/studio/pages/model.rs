@@ -32,7 +32,8 @@ pub fn overview(studio: &Studio, model: &ModelFolder) -> Result<Markup> {
     let report = file.version.as_ref().map(|version| model.report(version)).transpose()?;
     let cameras: Vec<&String> =
         file.crops.keys().filter(|camera| collect::source_of(studio, camera).is_some()).collect();
-    let signed = file.version.as_ref().is_some_and(|version| model.bundle(version).is_ok_and(|path| path.exists()));
+    let signed =
+        file.version.as_ref().is_some_and(|version| model.bundle(version).is_ok_and(|path| path.exists()));
     let key = key_state(studio);
     let data = json!({
         "model": model.name, "version": file.version, "signed": signed, "key": key.name(), "cameras": cameras,
@@ -180,7 +181,12 @@ fn pictures_of(report: &Value) -> u64 {
 pub fn recent(studio: &Studio, model: &ModelFolder) -> Result<Markup> {
     let has_device = links(studio).next().is_some();
     let data = json!({ "model": model.name, "states": model.file()?.states });
-    let frame = Frame { title: "Recent", module: has_device.then_some("recent"), navigation: tabs(model, "/recent"), data };
+    let frame = Frame {
+        title: "Recent",
+        module: has_device.then_some("recent"),
+        navigation: tabs(model, "/recent"),
+        data,
+    };
     Ok(frame.around(&html! {
         div.heading { h1 { "Recent" } p.lead { "What the devices saw lately. Say what is right where they were in doubt." } }
         @if has_device {
@@ -214,7 +220,8 @@ pub fn pictures(studio: &Studio, model: &ModelFolder) -> Result<Markup> {
     let report = file.version.as_ref().and_then(|version| model.report(version).ok()).unwrap_or_default();
     let doubts = doubts(&report);
     let data = json!({ "model": model.name, "examples": examples, "doubts": doubts });
-    let frame = Frame { title: "Pictures", module: Some("pictures"), navigation: tabs(model, "/pictures"), data };
+    let frame =
+        Frame { title: "Pictures", module: Some("pictures"), navigation: tabs(model, "/pictures"), data };
     Ok(frame.around(&html! {
         div.heading.split {
             div { h1 { "Pictures" } p.lead { "What the model learns from." } }
@@ -253,7 +260,8 @@ fn doubts(report: &Value) -> BTreeMap<String, String> {
 /// Counts by state and light, and what is not as it should be.
 fn health(examples: &Value, report: &Value) -> Markup {
     let rows = || examples["pictures"].as_array().into_iter().flatten();
-    let states: Vec<&str> = examples["states"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let states: Vec<&str> =
+        examples["states"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let count = |state: &str, light: &str| {
         rows().filter(|row| row["state"] == state && (light.is_empty() || row["light"] == light)).count()
     };
@@ -262,7 +270,8 @@ fn health(examples: &Value, report: &Value) -> Markup {
         let days = of_state.filter_map(|row| row["time"].as_str()?.get(..10));
         days.collect::<std::collections::BTreeSet<_>>().len()
     };
-    let (near, small) = (report["near_duplicates"].as_u64().unwrap_or(0), report["small"].as_array().map_or(0, Vec::len));
+    let (near, small) =
+        (report["near_duplicates"].as_u64().unwrap_or(0), report["small"].as_array().map_or(0, Vec::len));
     html! {
         section.card {
             h2 { "How many" }

@@ -37,7 +37,12 @@ pub fn steps(current: usize, model: Option<&str>) -> Markup {
 pub fn crop(studio: &Studio, model: &ModelFolder) -> Result<Markup> {
     let cameras = all_cameras(studio, model)?;
     let data = json!({ "model": model.name, "cameras": cameras, "least": MIN_SIDE });
-    let frame = Frame { title: "Select the crop", module: Some("crop"), navigation: steps(1, Some(&model.name)), data };
+    let frame = Frame {
+        title: "Select the crop",
+        module: Some("crop"),
+        navigation: steps(1, Some(&model.name)),
+        data,
+    };
     Ok(frame.around(&html! {
         div.heading {
             h1 { "Where is it in the picture?" }
@@ -106,11 +111,19 @@ pub fn examples(studio: &Studio, model: &ModelFolder) -> Result<Markup> {
         return crop(studio, model);
     }
     let sourced = file.crops.keys().any(|camera| collect::source_of(studio, camera).is_some());
-    let live = file.crops.keys().filter(|camera| collect::source_of(studio, camera).is_some_and(|s| s.link().is_some()));
+    let live = file
+        .crops
+        .keys()
+        .filter(|camera| collect::source_of(studio, camera).is_some_and(|s| s.link().is_some()));
     let live: Vec<&String> = live.collect();
-    let data = json!({ "model": model.name, "examples": all_examples(model)?, "sourced": sourced, "live": live });
-    let frame =
-        Frame { title: "Assign examples", module: Some("assign"), navigation: steps(2, Some(&model.name)), data };
+    let data =
+        json!({ "model": model.name, "examples": all_examples(model)?, "sourced": sourced, "live": live });
+    let frame = Frame {
+        title: "Assign examples",
+        module: Some("assign"),
+        navigation: steps(2, Some(&model.name)),
+        data,
+    };
     Ok(frame.around(&html! {
         div.heading {
             h1 { "Which state does each picture show?" }
