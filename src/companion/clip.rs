@@ -50,7 +50,6 @@ impl Clip {
     }
 
     /// In seconds, if it has an end.
-    #[allow(dead_code)] // See footage.rs.
     pub fn length(&self) -> Option<f64> {
         let length = self.capture.pipeline.query_duration::<ClockTime>()?;
         Some(length.nseconds() as f64 / 1e9)

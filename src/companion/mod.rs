@@ -41,16 +41,12 @@ pub mod commands;
 mod cut;
 pub mod dataset;
 mod deploy;
-// The studio, which is being built, needs more of it than what uses it now.
-#[allow(dead_code)]
 mod diverse;
 mod embed;
 mod engine;
 pub mod evaluate;
 mod exact;
 pub mod export;
-// The studio, which is being built, needs more of it than what uses it now.
-#[allow(dead_code)]
 mod footage;
 mod frigate;
 mod gallery;
@@ -65,8 +61,6 @@ mod remote;
 mod report;
 mod ridge;
 mod rows;
-// The studio, which is being built, needs more of it than what uses it now.
-#[allow(dead_code)]
 mod said;
 mod signed;
 mod studio;
@@ -77,8 +71,6 @@ mod train;
 mod tune;
 mod tune_page;
 mod verdict;
-// The studio, which is being built, needs more of it than what uses it now.
-#[allow(dead_code)]
 pub mod workspace;
 
 use crate::bundle::hex;

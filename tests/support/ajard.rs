@@ -1,7 +1,7 @@
 //! A running device service, and what it tells.
 #![allow(dead_code)]
 
-use crate::cli;
+use crate::cli::{self, Sandbox};
 use crate::scene::Scene;
 use serde_json::Value;
 use std::path::Path;
@@ -20,13 +20,12 @@ impl Ajard {
     }
 
     pub fn command(scene: &Scene, config: &Path) -> Command {
-        let mut command = scene.sandbox.command(cli::AJARD);
-        command
-            .arg("run")
-            .arg("--config")
-            .arg(config)
-            .arg("--events")
-            .arg(scene.sandbox.path("events.jsonl"));
+        Ajard::command_in(&scene.sandbox, config)
+    }
+
+    pub fn command_in(sandbox: &Sandbox, config: &Path) -> Command {
+        let mut command = sandbox.command(cli::AJARD);
+        command.arg("run").arg("--config").arg(config).arg("--events").arg(sandbox.path("events.jsonl"));
         command.env_remove("NOTIFY_SOCKET").env_remove("WATCHDOG_USEC");
         command.stdout(Stdio::null()).stderr(Stdio::null());
         command

@@ -4,8 +4,8 @@
 use gstreamer::prelude::*;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 const PAUSE: Duration = Duration::from_millis(100);
@@ -15,16 +15,22 @@ pub struct HttpCamera {
     /// Pictures that were asked for one by one.
     pub stills: Arc<AtomicU32>,
     stopped: Arc<AtomicBool>,
+    shown: Arc<Mutex<Arc<[u8]>>>,
 }
 
 impl HttpCamera {
     /// Shows a pattern of GStreamer's test source.
     pub fn serve(pattern: &str) -> HttpCamera {
-        let picture: Arc<[u8]> = jpeg(pattern).into();
+        HttpCamera::of(jpeg(pattern))
+    }
+
+    /// Shows a JPEG picture.
+    pub fn of(picture: Vec<u8>) -> HttpCamera {
+        let shown: Arc<Mutex<Arc<[u8]>>> = Arc::new(Mutex::new(picture.into()));
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("an address").port();
         let (stills, stopped) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicBool::new(false)));
-        let (count, stop) = (stills.clone(), stopped.clone());
+        let (picture, count, stop) = (shown.clone(), stills.clone(), stopped.clone());
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 if stop.load(Ordering::Relaxed) {
@@ -34,7 +40,12 @@ impl HttpCamera {
                 std::thread::spawn(move || answer(client, &picture, &count, &stop));
             }
         });
-        HttpCamera { port, stills, stopped }
+        HttpCamera { port, stills, stopped, shown }
+    }
+
+    /// Shows another picture from now on.
+    pub fn show(&self, picture: Vec<u8>) {
+        *self.shown.lock().expect("no panic") = picture.into();
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -51,7 +62,12 @@ impl Drop for HttpCamera {
 }
 
 /// Until the client goes or the camera is switched off.
-fn answer(mut client: TcpStream, picture: &[u8], stills: &AtomicU32, stopped: &AtomicBool) -> Option<()> {
+fn answer(
+    mut client: TcpStream,
+    shown: &Mutex<Arc<[u8]>>,
+    stills: &AtomicU32,
+    stopped: &AtomicBool,
+) -> Option<()> {
     let mut request = Vec::new();
     while !request.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
@@ -60,21 +76,25 @@ fn answer(mut client: TcpStream, picture: &[u8], stills: &AtomicU32, stopped: &A
     }
     let request = String::from_utf8_lossy(&request).to_lowercase();
     let mut say = |text: &str| client.write_all(text.as_bytes()).ok();
-    let length = picture.len();
+    let picture = || shown.lock().expect("no panic").clone();
     if request.starts_with("get /secret.jpg") && !request.contains("authorization: basic bwu6c2vjcmv0") {
         say(
             "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"camera\"\r\nContent-Length: 0\r\n\r\n",
         )
     } else if request.starts_with("get /still.jpg") || request.starts_with("get /secret.jpg") {
         stills.fetch_add(1, Ordering::Relaxed);
+        let picture = picture();
+        let length = picture.len();
         say(&format!("HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: {length}\r\n\r\n"))?;
-        client.write_all(picture).ok()
+        client.write_all(&picture).ok()
     } else if request.starts_with("get /stream") {
         say("HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=next\r\n\r\n")?;
         while !stopped.load(Ordering::Relaxed) {
+            let picture = picture();
+            let length = picture.len();
             let head = format!("--next\r\nContent-Type: image/jpeg\r\nContent-Length: {length}\r\n\r\n");
             client.write_all(head.as_bytes()).ok()?;
-            client.write_all(picture).ok()?;
+            client.write_all(&picture).ok()?;
             client.write_all(b"\r\n").ok()?;
             std::thread::sleep(PAUSE);
         }

@@ -43,7 +43,6 @@ pub struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Open the page that takes you from a camera to a model on a device
-    #[command(hide = true)] // Until it is tested in a browser.
     Studio(StudioArgs),
     /// Make, list, trust and revoke signing keys
     #[command(subcommand)]

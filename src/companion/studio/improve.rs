@@ -2,15 +2,13 @@
 
 use super::Studio;
 use super::calls::devices::{link, links};
-use super::collect::features_of;
-use super::sources::{of_time, plain_id};
+use super::collect::{self, features_of};
+use super::sources::{Still, of_time, plain_id};
 use crate::companion::moment::Moment;
 use crate::companion::picture;
 use crate::companion::shipped_plan;
 use crate::companion::suggest::{NEAR, suggest};
-use crate::companion::workspace::model::CropFile;
 use crate::companion::workspace::names::slug;
-use crate::companion::workspace::pictures::Added;
 use crate::companion::workspace::seen::Seen;
 use crate::companion::workspace::{ModelFolder, make_folder};
 use crate::engine::Engine;
@@ -24,8 +22,6 @@ use std::path::PathBuf;
 
 /// Pictures that are looked at for their worth, the newest first.
 const LOOKED_AT: usize = 120;
-/// Shapes of a frame and of a picture that differ by more than this share are not of the same thing.
-const SAME_SHAPE: f64 = 0.02;
 
 /// An attempt of a device, as the page wants it.
 #[derive(Clone, Debug, Serialize)]
@@ -47,6 +43,9 @@ pub struct Attempt {
     seq: Option<u64>,
     /// Whether the device has kept its picture.
     picture: bool,
+    /// Its picture is a whole frame; else the very crop that was looked at.
+    #[serde(skip)]
+    whole: bool,
     /// Its picture among the examples, and the state that it has there.
     example: Option<String>,
     label: Option<String>,
@@ -107,7 +106,8 @@ fn of_row(device: usize, row: &Value, states: &[String]) -> Option<Attempt> {
         agreeing: row["agreeing"].as_u64().unwrap_or(0),
         needed: row["needed"].as_u64().unwrap_or(0),
         seq: row["seq"].as_u64(),
-        picture: row["picture"].as_bool().unwrap_or(false) && id.is_some(),
+        picture: row["picture"] == true && id.is_some(),
+        whole: row["whole"] == true,
         example: None,
         label: None,
         camera,
@@ -135,34 +135,16 @@ fn frame_file(studio: &Studio, model: &ModelFolder, attempt: &Attempt) -> Result
     Ok(path)
 }
 
-/// The camera and the crop that an attempt's picture is cut by. A device that keeps crops only gives what needs no
-/// cutting; such pictures are those of a camera of their own.
-fn camera_of(model: &ModelFolder, attempt: &Attempt, bytes: &[u8]) -> Result<(String, CropFile)> {
-    let crop = model.file()?.crops.get(&attempt.camera).copied();
-    let size = picture::decode(bytes).map_err(UsageError)?.dimensions();
-    let shape = |[width, height]: [u32; 2]| f64::from(width) / f64::from(height.max(1));
-    let same = |crop: &CropFile| {
-        (shape([size.0, size.1]) / shape(crop.frame_size).max(f64::EPSILON) - 1.0).abs() < SAME_SHAPE
-    };
-    match crop {
-        Some(crop) if same(&crop) => Ok((attempt.camera.clone(), crop)),
-        _ => {
-            let whole = CropFile { crop: [0.0, 0.0, 1.0, 1.0], frame_size: [size.0, size.1] };
-            Ok((slug(&format!("{}-crops", attempt.camera)), whole))
-        }
-    }
-}
-
-/// The file with the crop of an attempt's picture.
+/// The file with what an attempt looked at. Where this model has no crop of the camera it is the whole picture.
 pub fn crop_file(studio: &Studio, model: &ModelFolder, attempt: &Attempt) -> Result<PathBuf> {
     let frame = frame_file(studio, model, attempt)?;
-    let bytes = fs::read(&frame)?;
-    let (_, crop) = camera_of(model, attempt, &bytes)?;
+    let crop = model.file()?.crops.get(&attempt.camera).copied().filter(|_| attempt.whole);
+    let Some(crop) = crop else { return Ok(frame) };
     let folder = frame.with_file_name(crop.folder());
     let path = folder.join(&attempt.key).with_extension("jpg");
     if !path.is_file() {
         make_folder(&folder)?;
-        let cut = crop.cut(&bytes).map_err(UsageError)?;
+        let cut = crop.cut(&fs::read(&frame)?).map_err(UsageError)?;
         crate::companion::pack::write_whole(&path, &picture::jpeg(&cut)?)?;
     }
     Ok(path)
@@ -171,13 +153,15 @@ pub fn crop_file(studio: &Studio, model: &ModelFolder, attempt: &Attempt) -> Res
 /// Makes an example of an attempt's picture. Gives its id.
 pub fn keep(studio: &Studio, model: &ModelFolder, attempt: &Attempt) -> Result<String> {
     let bytes = fs::read(frame_file(studio, model, attempt)?)?;
-    let (camera, crop) = camera_of(model, attempt, &bytes)?;
-    if !model.file()?.crops.contains_key(&camera) {
-        model.set_crop(&camera, crop)?;
-    }
-    let added = model.add(&camera, &bytes, attempt.moment)?;
-    let (Added::New(id) | Added::Known(id)) = added;
-    Ok(id)
+    let crop = model.file()?.crops.get(&attempt.camera).copied();
+    let crop = crop.ok_or_else(|| {
+        UsageError(format!(
+            "this model has no crop of camera {:?} yet: draw it on the Crop page",
+            attempt.camera
+        ))
+    })?;
+    let still = Still { bytes, moment: attempt.moment, whole: attempt.whole };
+    Ok(collect::keep(model, &attempt.camera, &crop, &still)?.id().to_string())
 }
 
 /// Of the newest pictures without a label: those that would teach something, and for each the first that it is nearly

@@ -39,6 +39,21 @@ pub enum Source {
 pub struct Still {
     pub bytes: Vec<u8>,
     pub moment: Option<Moment>,
+    /// A whole frame; else it is the crop already, from a device that shows nothing around it.
+    pub whole: bool,
+}
+
+impl Still {
+    const fn frame(bytes: Vec<u8>, moment: Option<Moment>) -> Still {
+        Still { bytes, moment, whole: true }
+    }
+}
+
+/// A picture that a device has kept.
+struct Kept {
+    path: String,
+    moment: Option<Moment>,
+    whole: bool,
 }
 
 /// A device that is asked again and again, by one connection.
@@ -88,26 +103,30 @@ impl Link {
 
     fn cameras(&self) -> Result<Vec<String>> {
         let status = self.get("/v1/status")?;
-        let watches = status["watches"].as_array().into_iter().flatten();
-        let names: BTreeSet<&str> = watches.filter_map(|watch| watch["camera"].as_str()).collect();
-        Ok(names.into_iter().map(str::to_string).collect())
+        let names = status["cameras"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        Ok(names.map(str::to_string).collect())
     }
 
-    /// What the device has kept of a camera: paths and times. Empty from a device that keeps nothing.
-    fn gallery(&self, camera: &str) -> Result<Vec<(String, Option<Moment>)>> {
+    /// What the device has kept of a camera, the oldest first: whole frames, and crops of this model. Empty from a device
+    /// that keeps nothing.
+    fn gallery(&self, camera: &str, model: &str) -> Result<Vec<Kept>> {
         let list = match self.get(&format!("/v1/cameras/{camera}/gallery")) {
             Err(error) if error.downcast_ref::<Refused>().is_some_and(|refused| refused.status == 404) => {
                 return Ok(Vec::new());
             }
             list => list?,
         };
-        // A bare list, or one by its name.
-        let rows = list.as_array().or_else(|| list["gallery"].as_array()).into_iter().flatten();
-        let row = |row: &Value| {
+        let kept = |row: &Value| {
             let id = plain_id(&row["id"])?;
-            Some((format!("/v1/cameras/{camera}/gallery/{id}"), of_time(&row["time"])))
+            let own = row["model"].as_str().is_none_or(|of| of == model);
+            own.then(|| Kept {
+                path: format!("/v1/cameras/{camera}/gallery/{id}"),
+                // A clock that was not set tells nothing.
+                moment: of_time(&row["time"]).filter(|_| row["uncertain"] != true),
+                whole: row["model"].is_null(),
+            })
         };
-        Ok(rows.filter_map(row).collect())
+        Ok(list["frames"].as_array().into_iter().flatten().filter_map(kept).collect())
     }
 }
 
@@ -179,46 +198,44 @@ impl Source {
         }
     }
 
-    /// A picture as fresh as there is.
+    /// A whole frame as fresh as there is.
     pub fn still(&self, camera: &str) -> Result<Still> {
         match self {
             Source::Device(link) => match link.get_bytes(&format!("/v1/cameras/{camera}/snapshot")) {
-                Ok(bytes) => Ok(Still { bytes, moment: Some(jiff::Timestamp::now().as_second()) }),
-                // A camera that is down: the newest picture that the device kept.
+                Ok(bytes) => Ok(Still::frame(bytes, Some(jiff::Timestamp::now().as_second()))),
+                // A camera that is down: the newest frame that the device kept.
                 Err(error) => {
-                    let kept = link.gallery(camera).unwrap_or_default();
-                    let Some((path, moment)) = kept.into_iter().max_by_key(|(_, moment)| *moment) else {
+                    let kept = link.gallery(camera, "").unwrap_or_default();
+                    let Some(Kept { path, moment, .. }) = kept.into_iter().rfind(|kept| kept.whole) else {
                         return Err(error);
                     };
-                    Ok(Still { bytes: link.get_bytes(&path)?, moment })
+                    Ok(Still::frame(link.get_bytes(&path)?, moment))
                 }
             },
             Source::Pictures { folder, .. } => {
                 let paths = pictures_below(folder)?;
                 let newest = paths.last().with_context(|| format!("{}: no picture", folder.display()))?;
-                Ok(Still { bytes: fs::read(newest)?, moment: moment_of_file(newest) })
+                Ok(Still::frame(fs::read(newest)?, moment_of_file(newest)))
             }
             Source::Video { file, .. } => {
                 let frame = footage::frames(file, 1)?.pop();
                 let frame = frame.with_context(|| format!("{}: no picture", file.display()))?;
-                Ok(Still { bytes: frame.jpeg, moment: frame.moment })
+                Ok(Still::frame(frame.jpeg, frame.moment))
             }
         }
     }
 
-    /// At most `most` pictures, evenly over all there are. What cannot be had is left out.
-    pub fn candidates(&self, camera: &str, most: usize) -> Result<Vec<Still>> {
+    /// At most `most` pictures for a model, evenly over all there are. What cannot be had is left out.
+    pub fn candidates(&self, camera: &str, model: &str, most: usize) -> Result<Vec<Still>> {
         match self {
             Source::Device(link) => {
-                let mut kept = link.gallery(camera)?;
-                kept.sort_by_key(|(_, moment)| *moment);
-                let still = |(path, moment): &(String, _)| {
-                    Some(Still { bytes: link.get_bytes(path).ok()?, moment: *moment })
+                let kept = link.gallery(camera, model)?;
+                let still = |Kept { path, moment, whole }: &Kept| {
+                    Some(Still { bytes: link.get_bytes(path).ok()?, moment: *moment, whole: *whole })
                 };
                 let mut stills: Vec<Still> = evenly(&kept, most).filter_map(still).collect();
-                if stills.is_empty() {
-                    stills.push(self.still(camera)?);
-                }
+                // What it shows now is one more. A camera that is down has none.
+                stills.extend(self.still(camera).ok().filter(|_| stills.len() < most));
                 Ok(stills)
             }
             Source::Pictures { folder, .. } => {
@@ -231,11 +248,11 @@ impl Source {
                 };
                 let files = read.iter().map(|(path, _)| moment_of_file(path)).collect();
                 let (moments, _) = moment::choose(read.iter().map(own).collect(), files);
-                let still = |((_, bytes), moment)| Still { bytes, moment };
+                let still = |((_, bytes), moment)| Still::frame(bytes, moment);
                 Ok(read.into_iter().zip(moments).map(still).collect())
             }
             Source::Video { file, .. } => {
-                let still = |frame: footage::Frame| Still { bytes: frame.jpeg, moment: frame.moment };
+                let still = |frame: footage::Frame| Still::frame(frame.jpeg, frame.moment);
                 Ok(footage::frames(file, most)?.into_iter().map(still).collect())
             }
         }

@@ -70,9 +70,14 @@ impl ModelFolder {
     pub fn dataset(&self) -> Result<Dataset> {
         let file = self.file()?;
         let pictures = self.pictures()?;
-        let waiting = pictures.iter().filter(|picture| picture.state.is_none()).count();
-        if waiting > 0 {
-            let why = format!("{waiting} pictures have no state yet: give each one, or skip it");
+        // Pictures of a camera without a crop are seen by nobody: they wait.
+        let seen = pictures.iter().filter(|picture| file.crops.contains_key(&picture.camera));
+        let why = match seen.filter(|picture| picture.state.is_none()).count() {
+            0 => None,
+            1 => Some("1 picture has no state yet: give it one, or skip it".to_string()),
+            waiting => Some(format!("{waiting} pictures have no state yet: give each one, or skip it")),
+        };
+        if let Some(why) = why {
             return Err(UsageError(why).into());
         }
         // As a folder for each state would be read.

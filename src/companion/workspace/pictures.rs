@@ -138,7 +138,11 @@ impl ModelFolder {
         let wanted: BTreeSet<&String> = ids.iter().collect();
         let _lock = self.workspace.lock()?;
         let pictures = self.pictures()?.into_iter().filter(|picture| wanted.contains(&picture.id));
-        self.throw_away(Entry::of_pictures(pictures.map(|picture| Gone::new(&picture)).collect()))
+        let gone: Vec<Gone> = pictures.map(|picture| Gone::new(&picture)).collect();
+        if gone.is_empty() {
+            return Err(UsageError("these pictures are not there any more".into()).into());
+        }
+        self.throw_away(Entry::of_pictures(gone))
     }
 
     /// Deletes a state with its pictures; those of other states are left alone. Gives the entry's id.

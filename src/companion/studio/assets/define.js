@@ -9,11 +9,13 @@ const name = find("#name");
 const list = find("#states");
 const next = find("#next");
 const draft = page.draft;
-/** Fields that were left once: only they complain. */
+/** Fields that were typed into or left: only they complain. */
 const visited = new Set();
 /** Until the name is typed by hand it follows the title. */
 let follows = draft.name === "" || draft.name === slug(draft.title);
 let newest = 0;
+/** What the server said last. */
+let problems = { states: [] };
 
 function slug(text) {
   const plain = text.normalize("NFD").replace(/[\u0300-\u036f]/g, "").toLowerCase();
@@ -35,8 +37,7 @@ function addState(value) {
   const item = make("li", {}, make("div", { className: "row" }, input, gone), problem);
   gone.addEventListener("click", () => {
     item.remove();
-    visited.add(list);
-    check();
+    ask();
   });
   watch(input);
   list.append(item);
@@ -44,36 +45,54 @@ function addState(value) {
 }
 
 function watch(field) {
-  field.addEventListener("input", check);
+  field.addEventListener("input", () => {
+    visited.add(field);
+    ask();
+  });
   field.addEventListener("blur", () => {
     visited.add(field);
-    check();
+    afterPress(say);
   });
 }
 
-/** A field complains once something was typed into it, or it was left. */
+/** While a button is being pressed, nothing may push it away from under the pointer. */
+let pressed = false;
+let due;
+function afterPress(work) {
+  if (pressed) due = work;
+  else work();
+}
+document.addEventListener("pointerdown", () => (pressed = true), true);
+for (const event of ["pointerup", "pointercancel"]) {
+  document.addEventListener(event, () => {
+    pressed = false;
+    setTimeout(() => due?.());
+    setTimeout(() => (due = undefined));
+  });
+}
+
 function complain(field, place, problem) {
+  // What a draft brought along complains as well.
   const shown = problem && (visited.has(field) || field.value !== "") ? problem : "";
   if (place.textContent !== shown) place.textContent = shown;
   field.setAttribute("aria-invalid", shown ? "true" : "false");
 }
 
-const ask = later(120, async () => {
-  const number = ++newest;
-  const problems = await attempt(() => put("/api/draft", typed()), find("#states-problem"));
-  if (!problems || number !== newest) return;
+function say() {
   complain(title, find("#title-problem"), problems.title);
   complain(name, find("#name-problem"), problems.name);
   inputs().forEach((input, i) => complain(input, find(`#${input.id}-problem`), problems.states[i]));
   find("#states-problem").textContent = problems.all_states ?? "";
-  const wrong = [problems.title, problems.name, problems.all_states, ...problems.states].some(Boolean);
-  next.disabled = wrong;
-});
-
-function check() {
-  next.disabled = true;
-  ask();
+  next.disabled = [problems.title, problems.name, problems.all_states, ...problems.states].some(Boolean);
 }
+
+const ask = later(120, async () => {
+  const number = ++newest;
+  const answer = await attempt(() => put("/api/draft", typed()), find("#states-problem"));
+  if (!answer || number !== newest) return;
+  problems = answer;
+  say();
+});
 
 title.value = draft.title;
 name.value = draft.name;
@@ -85,14 +104,15 @@ name.addEventListener("input", () => (follows = name.value === ""));
 [title, name].forEach(watch);
 find("#add").addEventListener("click", () => {
   addState("").focus();
-  check();
+  ask();
 });
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
+  await ask.flush();
   if (next.disabled) return;
   next.disabled = true;
   const made = await attempt(() => post("/api/models", typed()), find("#name-problem"));
   if (made) location.assign(made.next);
 });
 window.addEventListener("pagehide", () => ask.flush());
-check();
+ask();

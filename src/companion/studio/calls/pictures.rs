@@ -219,7 +219,7 @@ pub async fn take(studio: Shared, Path((model, camera)): Path<(String, String)>)
         let source = source_of(studio, &camera);
         let source =
             source.ok_or_else(|| UsageError(format!("nothing gives pictures of camera {camera:?} now")))?;
-        let Still { bytes, moment } = source.still(&camera)?;
+        let Still { bytes, moment, .. } = source.still(&camera)?;
         added(&model.add(&camera, &bytes, moment)?)
     })
     .await

@@ -38,7 +38,7 @@ pub fn page(draft: &Draft) -> Markup {
             }
             div.actions {
                 a.button.quiet href="/" { "Later" }
-                button.button.primary #next { "Continue" }
+                button.button.primary #next disabled { "Continue" }
             }
         }
     })

@@ -1,0 +1,325 @@
+//! Who may come in, and what a hostile request gets.
+
+use crate::cli::{AJAR, Sandbox};
+use crate::garage::{self, Sight};
+use crate::studio::Studio;
+use std::fs;
+use std::path::Path;
+
+const JSON: &str = "Content-Type: application/json";
+
+/// A studio with one model that has a picture, and curl that is let in.
+fn with_model() -> (Sandbox, Studio) {
+    let sandbox = Sandbox::new();
+    let studio = Studio::start(&sandbox, &[]);
+    studio.let_in(&sandbox);
+    let draft = r#"{"name":"gate","title":"Gate","states":["open","closed"]}"#;
+    say(&sandbox, &studio, &["-d", draft, "-H", JSON], "/api/models", "200");
+    let picture = sandbox.path("picture.jpg");
+    garage::draw(Sight { open: true, hour: 12.0, seed: 1 }).save(&picture).expect("a picture");
+    let body = format!("@{}", picture.display());
+    say(&sandbox, &studio, &["--data-binary", &body], "/api/models/gate/pictures", "200");
+    (sandbox, studio)
+}
+
+/// Asks for a path and fails unless the answer has this status. Gives the body.
+#[track_caller]
+fn say(sandbox: &Sandbox, studio: &Studio, words: &[&str], path: &str, status: &str) -> String {
+    let url = format!("{}{path}", studio.origin());
+    let answer = studio.curl(sandbox, &[words, &[&url]].concat()).stdout;
+    let (found, body) = answer.split_once(' ').expect("a status and a body");
+    assert_eq!(found, status, "{path}: {body}");
+    body.to_string()
+}
+
+/// Every file below a folder with its bytes.
+fn files(folder: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            all.extend(files(&path));
+        } else {
+            all.push((path.clone(), fs::read(&path).expect("a file")));
+        }
+    }
+    all.sort();
+    all
+}
+
+#[test]
+fn the_printed_address_lets_one_browser_in_once() {
+    let sandbox = Sandbox::new();
+    let studio = Studio::start(&sandbox, &[]);
+    assert!(studio.origin().starts_with("http://127.0.0.1:"), "{}", studio.url);
+    for path in ["/", "/new", "/models/gate", "/api/status", "/api/key.pub", "/?token=", "/?token=0123"] {
+        let why = say(&sandbox, &studio, &[], path, "401");
+        assert!(why.contains("open the address that it prints") || why.contains("prints"), "{why}");
+    }
+    studio.let_in(&sandbox);
+    let cookie = fs::read_to_string(sandbox.path("cookies")).expect("a cookie");
+    assert!(cookie.contains("#HttpOnly_127.0.0.1"), "{cookie}");
+    say(&sandbox, &studio, &[], "/", "200");
+    // The token is used up: whoever finds it in a history gets nothing for it.
+    fs::remove_file(sandbox.path("cookies")).expect("a cookie");
+    let again = studio.url.clone();
+    assert!(studio.curl(&sandbox, &[&again]).stdout.starts_with("401"));
+    // The style is no secret, and a page that refuses must look like one.
+    say(&sandbox, &studio, &[], "/assets/studio.css", "200");
+}
+
+#[test]
+fn other_pages_cannot_use_it() {
+    let (sandbox, studio) = with_model();
+    let workspace = sandbox.path("studio");
+    let before = files(&workspace);
+    let port = studio.origin().rsplit_once(':').expect("a port").1.to_string();
+    let foreign: [&[&str]; 7] = [
+        &["-H", "Origin: http://evil.example"],
+        &["-H", "Origin: null"],
+        &["-H", "Origin: https://127.0.0.1"],
+        &["-H", "Origin;"],
+        &["-H", "Sec-Fetch-Site: cross-site"],
+        &["-H", "Sec-Fetch-Site: same-site"],
+        // A name that somebody made to point here (DNS rebinding).
+        &["-H", "Host: evil.example"],
+    ];
+    for words in foreign {
+        for (path, call) in [
+            ("/api/models/gate", &["-X", "DELETE"][..]),
+            ("/api/models/gate/states", &["-d", r#"{"state":"ajar"}"#, "-H", JSON]),
+            ("/api/models/gate/train", &["-X", "POST"]),
+        ] {
+            say(&sandbox, &studio, &[words, call].concat(), path, "403");
+        }
+    }
+    for words in [&foreign[0], &foreign[1], &foreign[4], &foreign[6]] {
+        say(&sandbox, &studio, words, "/api/models/gate/pictures", "403");
+    }
+    // No Origin at all: a program may read, with the cookie, but change nothing.
+    let url = format!("{}/api/models/gate", studio.origin());
+    assert!(studio.curl(&sandbox, &["-H", "Origin:", "-X", "DELETE", &url]).stdout.starts_with("403"));
+    // A form of another page can send this type without being asked for leave; it is not taken.
+    say(
+        &sandbox,
+        &studio,
+        &["-d", r#"{"state":"ajar"}"#, "-H", "Content-Type: text/plain"],
+        "/api/models/gate/states",
+        "415",
+    );
+    assert_eq!(files(&workspace), before);
+    // By the name localhost it is the studio as well, though its cookie is another.
+    let local = format!("http://localhost:{port}/");
+    let answer = studio.curl(&sandbox, &["-H", &format!("Origin: http://localhost:{port}"), &local]).stdout;
+    assert!(answer.starts_with("401"), "{answer}");
+}
+
+#[test]
+fn pages_cannot_be_framed_and_run_nothing_foreign() {
+    let (sandbox, studio) = with_model();
+    let url = format!("{}/", studio.origin());
+    let head = studio.curl(&sandbox, &["--head", &url]).stdout.to_lowercase();
+    for line in [
+        "default-src 'none'",
+        "script-src 'self'",
+        "frame-ancestors 'none'",
+        "x-content-type-options: nosniff",
+        "referrer-policy: no-referrer",
+        "cross-origin-resource-policy: same-origin",
+        "cache-control: no-store",
+    ] {
+        assert!(head.contains(line), "{line} in {head}");
+    }
+    // What a person typed is text, not a page.
+    let draft = r#"{"name":"x","title":"<script>alert(1)</script>","states":["<img src=x>","b"]}"#;
+    say(&sandbox, &studio, &["-d", draft, "-H", JSON], "/api/models", "200");
+    for path in ["/", "/models/x", "/models/x/pictures"] {
+        let page = say(&sandbox, &studio, &[], path, "200");
+        assert!(!page.contains("<script>alert") && !page.contains("<img src=x>"), "{page}");
+    }
+}
+
+#[test]
+fn no_path_leads_out_of_the_workspace() {
+    let (sandbox, studio) = with_model();
+    sandbox.write("studio/secret.txt", "secret");
+    sandbox.write("secret.jpg", fs::read(sandbox.path("picture.jpg")).expect("a picture"));
+    let before = files(&sandbox.path("studio"));
+    let names = [
+        "..",
+        "%2e%2e",
+        "..%2f..%2fsecret",
+        "%2e%2e%2f%2e%2e%2fsecret.jpg",
+        "..%5csecret",
+        "%2fetc%2fpasswd",
+        "gate%00",
+        ".lock",
+        "secret.txt",
+        "%c0%ae%c0%ae",
+        "....%2f%2f",
+        "gate%2f..%2fgate",
+        "C:%5c",
+    ];
+    for name in names {
+        for path in [
+            format!("/models/{name}"),
+            format!("/models/{name}/crop"),
+            format!("/api/models/{name}/pictures"),
+            format!("/api/models/gate/pictures/{name}/crop.jpg"),
+            format!("/api/models/gate/pictures/{name}/frame"),
+            format!("/api/models/gate/stills/{name}"),
+            format!("/api/models/gate/preview/{name}?crop=0,0,1,1"),
+            format!("/api/models/gate/recent/0/{name}/crop.jpg"),
+            format!("/assets/{name}"),
+        ] {
+            let url = format!("{}{path}", studio.origin());
+            let answer = studio.curl(&sandbox, &[&url]).stdout;
+            let status: u32 = answer[..3].parse().expect("a status");
+            assert!((400..500).contains(&status), "{path}: {answer}");
+            assert!(!answer.contains("root:") && !answer.ends_with("secret"), "{path}: {answer}");
+        }
+        let word =
+            name.replace("%2e", ".").replace("%2f", "/").replace("%5c", "\\\\").replace("%00", "\\u0000");
+        let calls = [
+            ("/api/models", format!(r#"{{"name":"{word}","title":"","states":["a","b"]}}"#)),
+            ("/api/models/gate/delete", format!(r#"{{"ids":["{word}"]}}"#)),
+            ("/api/models/gate/labels", format!(r#"{{"ids":["{word}"],"state":"open"}}"#)),
+            ("/api/models/gate/undo", format!(r#"{{"undo":"{word}"}}"#)),
+            ("/api/undo", format!(r#"{{"undo":"{word}"}}"#)),
+            ("/api/models/gate/sign", format!(r#"{{"version":"{word}"}}"#)),
+            ("/api/models/gate/deploy", format!(r#"{{"device":0,"version":"{word}"}}"#)),
+        ];
+        for (path, body) in calls {
+            let url = format!("{}{path}", studio.origin());
+            let answer = studio.curl(&sandbox, &["-d", &body, "-H", JSON, &url]).stdout;
+            assert!(answer.starts_with('4'), "{path} {body}: {answer}");
+        }
+        let upload = format!("/api/models/gate/pictures?camera={name}");
+        say(&sandbox, &studio, &["--data-binary", "@picture.jpg"], &upload, "422");
+        let version = format!(r#"{{"version":"{word}"}}"#);
+        say(&sandbox, &studio, &["-X", "PUT", "-d", &version, "-H", JSON], "/api/models/gate/version", "422");
+        let crop = format!("/api/models/gate/crops/{name}");
+        let drawn = r#"{"crop":[0.1,0.1,0.9,0.9],"frame_size":[960,540]}"#;
+        let url = format!("{}{crop}", studio.origin());
+        let answer = studio.curl(&sandbox, &["-X", "PUT", "-d", drawn, "-H", JSON, &url]).stdout;
+        assert!(answer.starts_with('4'), "{crop}: {answer}");
+    }
+    assert_eq!(files(&sandbox.path("studio")), before);
+}
+
+#[test]
+fn what_is_too_large_or_no_picture_is_refused_and_nothing_is_kept() {
+    let (sandbox, studio) = with_model();
+    let pictures = "/api/models/gate/pictures";
+    let frames = sandbox.path("studio/models/gate/frames");
+    let before = files(&frames);
+    let large = sandbox.path("large.jpg");
+    fs::File::create(&large).and_then(|file| file.set_len(33 << 20)).expect("a large file");
+    // Without waiting for leave, as a hostile program would.
+    let send = |file: &Path| format!("@{}", file.display());
+    say(&sandbox, &studio, &["-H", "Expect:", "--data-binary", &send(&large)], pictures, "413");
+    let call = format!("{{\"ids\":[\"{}\"]}}", "a".repeat(300 << 10));
+    let call = send(&sandbox.write("call.json", call));
+    say(
+        &sandbox,
+        &studio,
+        &["-H", "Expect:", "-H", JSON, "--data-binary", &call],
+        "/api/models/gate/delete",
+        "413",
+    );
+
+    let whole = fs::read(sandbox.path("picture.jpg")).expect("a picture");
+    // A PNG of 60,000 by 60,000 pixels in a few bytes: it would fill the memory.
+    let mut bomb = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\xEA\x60\0\0\xEA\x60\x08\x02\0\0\0".to_vec();
+    bomb.extend(b"\0\0\0\0\0\0\0\x0aIDATx\x9c\x62\0\0\0\0\xff\xff");
+    let broken: [(&str, &[u8]); 6] = [
+        ("nothing", b""),
+        ("text", b"this is no picture"),
+        ("half a picture", &whole[..whole.len() / 2]),
+        ("only its head", &whole[..200]),
+        ("a page", b"<html><script>alert(1)</script>"),
+        ("a bomb", &bomb),
+    ];
+    for (what, bytes) in broken {
+        let file = send(&sandbox.write("broken", bytes));
+        let why = say(&sandbox, &studio, &["--data-binary", &file], pictures, "422");
+        assert!(why.contains("cannot be read"), "{what}: {why}");
+    }
+    assert_eq!(files(&frames), before);
+    // It goes on all the same.
+    say(&sandbox, &studio, &[], "/models/gate/pictures", "200");
+}
+
+#[test]
+fn nonsense_in_a_call_is_refused_with_a_reason() {
+    let (sandbox, studio) = with_model();
+    let crop = |edges: &str| format!(r#"{{"crop":{edges},"frame_size":[960,540]}}"#);
+    for edges in
+        ["[0.5,0.5,0.1,0.9]", "[0,0,2,2]", "[-1,0,1,1]", "[0.5,0.5,0.5,0.5]", "[1e999,0,1,1]", "[0,0,1]"]
+    {
+        let url = format!("{}/api/models/gate/crops/drive", studio.origin());
+        let answer = studio.curl(&sandbox, &["-X", "PUT", "-d", &crop(edges), "-H", JSON, &url]).stdout;
+        assert!(answer.starts_with('4'), "{edges}: {answer}");
+    }
+    for (path, body) in [
+        ("/api/models", "{"),
+        ("/api/models", "[]"),
+        ("/api/models/gate/labels", r#"{"ids":["a"],"state":"no such state"}"#),
+        ("/api/models/gate/states", r#"{"state":"unknown"}"#),
+        ("/api/models/gate/states", r#"{"state":"OPEN"}"#),
+        ("/api/models/gate/states/remove", r#"{"state":"open\n"}"#),
+        ("/api/models/gate/deploy", r#"{"device":99,"version":"2026-03-02_18-02-11_0"}"#),
+        ("/api/models/gate/recent/label", r#"{"pictures":[[0,"x"]],"state":"open"}"#),
+    ] {
+        let url = format!("{}{path}", studio.origin());
+        let answer = studio.curl(&sandbox, &["-d", body, "-H", JSON, &url]).stdout;
+        assert!(answer.starts_with('4'), "{path} {body}: {answer}");
+    }
+    say(&sandbox, &studio, &[], "/no/such/page", "404");
+    say(&sandbox, &studio, &[], "/api/no/such/call", "404");
+    say(&sandbox, &studio, &["-X", "PUT"], "/api/models", "405");
+}
+
+#[test]
+fn another_address_demands_a_password_and_warns() {
+    let sandbox = Sandbox::new();
+    let refused = sandbox.ajar_line("studio --no-browser --listen 0.0.0.0:0 --workspace studio");
+    refused.expect_error(2, "needs a password: set AJAR_STUDIO_PASSWORD");
+
+    let words = ["--listen", "0.0.0.0:0"];
+    let mut studio = Studio::start_with(&sandbox, &words, &[("AJAR_STUDIO_PASSWORD", "correct horse")]);
+    assert!(studio.said.contains("warning: "), "{}", studio.said);
+    assert!(!studio.url.contains("token"), "{}", studio.url);
+    studio.url = studio.url.replace("0.0.0.0", "127.0.0.1");
+    let page = say(&sandbox, &studio, &[], "/", "303");
+    assert!(page.is_empty(), "{page}");
+    say(&sandbox, &studio, &[], "/api/status", "401");
+    assert!(say(&sandbox, &studio, &[], "/login", "200").contains("Password"));
+    let wrong = say(&sandbox, &studio, &["-d", "password=wrong"], "/login", "401");
+    assert!(wrong.contains("That is not the password."), "{wrong}");
+    let foreign = ["-d", "password=correct+horse", "-H", "Origin: http://evil.example"];
+    say(&sandbox, &studio, &foreign, "/login", "403");
+    say(&sandbox, &studio, &["-d", "password=correct+horse", "--cookie-jar", "cookies"], "/login", "303");
+    say(&sandbox, &studio, &[], "/", "200");
+    say(&sandbox, &studio, &[], "/api/status", "200");
+}
+
+#[test]
+fn the_help_names_it_and_mistakes_are_told_before_it_starts() {
+    let sandbox = Sandbox::new();
+    assert!(sandbox.ajar(&["--help"]).expect(0).stdout.contains("studio"));
+    let help = sandbox.ajar_line("studio --help").expect(0).stdout;
+    for option in ["--device", "--pictures", "--video", "--workspace", "--key", "--listen", "--no-browser"] {
+        assert!(help.contains(option), "{option}");
+    }
+    sandbox.ajar_line("studio --no-browser --pictures nowhere").expect_error(2, "--pictures nowhere: ");
+    sandbox
+        .ajar_line("studio --no-browser --video nowhere.mp4")
+        .expect_error(2, "--video nowhere.mp4: no such file");
+    sandbox.ajar_line("studio --no-browser --device http://pi").expect_error(2, "ssh://");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let mut command = sandbox.command(AJAR);
+    command.args(["studio", "--no-browser", "--listen", &address]);
+    sandbox.run(&mut command).expect_error(1, "cannot be listened on");
+}

@@ -1,0 +1,243 @@
+//! The improve loop: what a device saw lately becomes examples; pictures, states and models are put in order.
+
+use crate::browser;
+use crate::cli::Sandbox;
+use crate::device::Device;
+use crate::garage::{self, Sight};
+use crate::visit::Visit;
+use std::fs;
+use std::path::PathBuf;
+
+fn jpeg(open: bool, hour: f32, seed: u32) -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    let picture = garage::draw(Sight { open, hour, seed });
+    picture.write_to(&mut bytes, image::ImageFormat::Jpeg).expect("a picture");
+    bytes.into_inner()
+}
+
+/// A model that was trained and deployed by the page, and the device that runs it.
+fn deployed() -> (Visit, Device, Vec<(PathBuf, bool)>) {
+    let sandbox = Sandbox::new();
+    let mut device = Device::start(&sandbox, "porch", jpeg(true, 12.0, 3));
+    let album = garage::album(&sandbox.path("porch"), 5);
+    let visit = Visit::start(sandbox, &["--device", "control.sock", "--pictures", "porch"]);
+    visit.define("Garage door", &["open", "closed"]);
+    visit.draw(garage::CROP);
+    let browser = &visit.browser;
+    browser.click("#next");
+    browser.wait_for("#assign");
+    let truth = Visit::door_truth(&album);
+    visit.assign(&["open", "closed"], |id| if id.starts_with("2026-03") { truth(id) } else { "open".into() });
+    drop(truth);
+    browser.wait_for_path("/models/garage-door");
+    browser.press("Make a key and sign");
+    browser.wait_for("#signed");
+    visit.sandbox.ajar_line("key trust k/ajar.pub --trusted-keys trusted").expect(0);
+    let crop = garage::CROP;
+    let watch = format!(
+        "[classification.custom.garage-door.state_config]\ninterval = 1\n\
+         [classification.custom.garage-door.state_config.cameras.porch]\ncrop = {crop:?}\n"
+    );
+    device.configure(&visit.sandbox, &watch);
+    browser.press("Install");
+    browser.wait_for_text("#toasts", "Installed on shed");
+    browser.wait_for_text("#now", "open");
+    (visit, device, album)
+}
+
+#[test]
+fn what_a_device_saw_becomes_examples_and_a_better_model() {
+    if !browser::is_there() {
+        return;
+    }
+    let (visit, device, _) = deployed();
+    let browser = &visit.browser;
+    // Now and since when, by which bundle, on all models' page and on this one's.
+    browser.wait_for_text("#now", "on porch of shed");
+    visit.open("/");
+    browser.wait_for_text(".card.model .now", "open");
+
+    // Live: the page shows what comes while it is open.
+    visit.open("/models/garage-door/recent");
+    browser.wait_for(".tile");
+    device.camera.show(jpeg(false, 13.0, 40));
+    browser.click("input[name=useful]");
+    browser.until("an attempt that saw it closed", || browser.text("#grid").contains("closed"));
+    assert!(browser.text(".tile").contains("porch"), "{}", browser.text(".tile"));
+
+    // Filters.
+    browser.select("select[name=state]", "closed");
+    browser.until("closed ones only", || !browser.text("#grid").contains("open "));
+    browser.wait_for_text("#count", "are filtered out");
+    browser.select("select[name=camera]", "porch");
+    assert!(browser.sees(".tile"));
+    browser.select("select[name=state]", "");
+
+    // Label several: shift selects a row, the number gives the state. Undo takes it back.
+    let frames = || {
+        fs::read_dir(visit.sandbox.path("studio/models/garage-door/frames/porch")).expect("frames").count()
+    };
+    let before = frames();
+    let with_picture = ".tile:has(img)";
+    browser.wait_for(with_picture);
+    browser.click(with_picture);
+    browser.wait_for_text("#states", "1 selected");
+    browser.keys("2");
+    browser.wait_for_text("#toasts", "1 picture became closed. Train again when you are done.");
+    browser.wait_for_text(".tile .tag:has(+ *)", "");
+    assert_eq!(frames(), before + 1);
+    browser.press("Undo");
+    browser.until("the example that is gone", || frames() == before);
+    browser.wait_for(with_picture);
+    browser.click(with_picture);
+    browser.keys("2");
+    browser.until("an example again", || frames() == before + 1);
+
+    // Put away, and back.
+    let shown = || visit.tiles().len();
+    browser.press("×");
+    let all = shown();
+    browser.click(".tile:last-child");
+    browser.press("Put away");
+    browser.wait_for_text("#toasts", "1 attempt put away.");
+    browser.until("one fewer", || !browser.text("#toasts").is_empty() && shown() < all + 2);
+    browser.press("Undo");
+
+    // Train again: the new one must beat the old one, or the old one stays; the page says which.
+    visit.open("/models/garage-door");
+    browser.press("Train again");
+    browser.until("an outcome", || {
+        let said = browser.text("#outcome");
+        said.starts_with("Trained.") || said.starts_with("The model before stays")
+    });
+    assert_eq!(browser.count("tbody tr[data-version]"), 2);
+    // Whichever counts, the other can be chosen, signed and deployed.
+    browser.press("Use");
+    browser.wait_for_path("/models/garage-door");
+    browser.until("a page that was loaded again", || browser.text("#outcome").is_empty());
+}
+
+#[test]
+fn a_model_goes_back_on_a_device_and_forward_again() {
+    if !browser::is_there() {
+        return;
+    }
+    let (visit, _device, _) = deployed();
+    let browser = &visit.browser;
+    browser.wait_for_text("#devices", "active");
+    browser.press("Go back");
+    browser.wait_for_text("dialog", "Go back on shed?");
+    browser.press("Cancel");
+    browser.until("no dialog", || !browser.sees("dialog"));
+    browser.press("Go back");
+    browser.click("dialog [value=yes]");
+    // There is nothing before the first: the device says so, and the page passes it on.
+    browser.until("an answer", || {
+        !browser.text("#deploy-problem").is_empty() || browser.text("#toasts").contains("went back")
+    });
+    assert!(!browser.text("#deploy-problem").is_empty(), "there was nothing to go back to");
+
+    browser.press("Train again");
+    browser.until("an outcome", || !browser.text("#outcome").is_empty());
+    if browser.text("#outcome").starts_with("The model before stays") {
+        browser.press("Use");
+        browser.until("a page that was loaded again", || browser.text("#outcome").is_empty());
+    }
+    browser.press("Sign");
+    browser.wait_for("#signed");
+    browser.press("Install");
+    browser.wait_for_text("#toasts", "Installed on shed");
+    browser.press("Go back");
+    browser.click("dialog [value=yes]");
+    browser.wait_for_text("#toasts", "shed went back.");
+    browser.press("Undo");
+    browser.wait_for_text("#toasts", "Installed on shed");
+}
+
+#[test]
+fn pictures_and_states_are_put_in_order_and_every_step_has_a_way_back() {
+    if !browser::is_there() {
+        return;
+    }
+    let (visit, album) = Visit::with_door(Sandbox::new(), &[]);
+    let browser = &visit.browser;
+    let truth = Visit::door_truth(&album);
+    visit.open("/models/garage-door/pictures");
+    browser.wait_for_text("#count", "24 pictures");
+    let ids = visit.tiles();
+    let open = ids.iter().filter(|id| truth(id) == "open").count();
+    browser.wait_for_text("main table", &format!("open\t{open}"));
+
+    // Another state for one.
+    let one = format!("[data-key=\"{}\"]", ids[0]);
+    let (was, other) = if truth(&ids[0]) == "open" { ("open", "2") } else { ("closed", "1") };
+    browser.click(&one);
+    browser.keys(other);
+    browser.until("another state", || !browser.text(&one).starts_with(was));
+    browser.press("Undo");
+    browser.until("the state before", || browser.text(&one).starts_with(was));
+
+    // Delete by id, and back.
+    browser.focus(&one);
+    browser.click(&one);
+    browser.press("Delete");
+    browser.wait_for_text("#count", "23 pictures");
+    assert!(!visit.tiles().contains(&ids[0]));
+    browser.press("Undo");
+    browser.wait_for_text("#count", "24 pictures");
+
+    // Filters.
+    browser.select("select[name=state]", "open");
+    browser.wait_for_text("#count", &format!("{open} of 24 pictures"));
+    browser.select("select[name=light]", "night");
+    browser.until("fewer", || !browser.text("#count").starts_with(&format!("{open} ")));
+    browser.select("select[name=light]", "");
+    browser.select("select[name=state]", "");
+
+    // A third state in front of nobody's pictures, renamed, deleted; the others keep theirs.
+    browser.fill("#new-state", "half open");
+    browser.press("Add");
+    browser.wait_for_text("#state-list", "half open");
+    browser.fill("#new-state", "OPEN");
+    browser.press("Add");
+    browser.wait_for_text("#problem", "is there twice");
+    browser.click("#state-list li:nth-child(1) button");
+    browser.fill("dialog input", "wide open");
+    browser.press("Save");
+    browser.wait_for_text("#state-list", "wide open");
+    browser.select("select[name=state]", "");
+    browser.wait_for_text("#count", "24 pictures");
+    let labels =
+        || fs::read_to_string(visit.sandbox.path("studio/models/garage-door/labels.tsv")).expect("labels");
+    assert_eq!(labels().matches("\twide open\n").count(), open);
+
+    // The first of three goes with its pictures; those of the others stay.
+    browser.click("#state-list li:nth-child(1) button:last-child");
+    browser.wait_for_text("dialog", "Delete the state wide open?");
+    browser.click("dialog [value=yes]");
+    browser.wait_for_text("#count", &format!("{} pictures", 24 - open));
+    assert_eq!(labels().matches("\tclosed\n").count(), 24 - open);
+    browser.press("Undo");
+    browser.wait_for_text("#count", "24 pictures");
+    assert_eq!(labels().matches("\twide open\n").count(), open);
+}
+
+#[test]
+fn a_deleted_model_asks_before_and_comes_back() {
+    if !browser::is_there() {
+        return;
+    }
+    let (visit, _) = Visit::with_door(Sandbox::new(), &[]);
+    let browser = &visit.browser;
+    let folder = visit.sandbox.path("studio/models/garage-door");
+    browser.press("Delete");
+    browser.click("dialog [value=no]");
+    assert!(folder.exists());
+    browser.press("Delete");
+    browser.click("dialog [value=yes]");
+    browser.wait_for_text("#toasts", "in the trash");
+    assert!(!folder.exists());
+    browser.press("Undo");
+    browser.until("the model", || folder.join("model.toml").exists());
+    browser.wait_for_path("/models/garage-door");
+}
