@@ -1,15 +1,18 @@
 //! The most different of many pictures: what a person is asked about first.
 //!
-//! One after the other, the picture is taken that is farthest from all taken before (Gonzalez 1985). Far in what the
-//! engine sees, in the day, and in the hour: pictures of one sunny afternoon teach nothing of the night.
+//! One after the other, the picture is taken that is farthest from all taken before (Gonzalez 1985) in what the engine
+//! sees and in the day, and whose hour has fewest. Each counts for itself, as together they would be spread over the
+//! corners: many hours of the first and the last day, and none in between.
 
 use super::moment::Moment;
-use std::f64::consts::TAU;
 
-/// What days and hours weigh beside what the engine sees, whose squared distances are at most 2.
-const DAY_WEIGHT: f64 = 0.25;
-const HOUR_WEIGHT: f64 = 0.125;
+/// What a day that is away by the whole span, and an hour that has none yet, weigh beside what the engine sees, whose
+/// squared distances are at most 2.
+const DAY_WEIGHT: f64 = 0.5;
+const HOUR_WEIGHT: f64 = 0.25;
 const DAY: Moment = 24 * 3600;
+/// Pictures so near in the time of day are of the same hour.
+const SAME_HOUR: Moment = 2 * 3600;
 
 /// One that may be taken.
 pub struct Candidate {
@@ -21,18 +24,47 @@ pub struct Candidate {
 /// A candidate as a point: what it looks like, and when it was.
 struct Point<'a> {
     features: &'a [f32],
-    /// The day as a share of all days, and the hour on a circle.
-    time: Option<[f64; 3]>,
+    time: Option<Time>,
 }
 
-impl Point<'_> {
-    fn squared_distance(&self, other: &Point) -> f64 {
-        let seen: f32 = self.features.iter().zip(other.features).map(|(a, b)| (a - b).powi(2)).sum();
-        let when = self.time.zip(other.time).map_or(0.0, |(a, b)| {
-            let squares = a.iter().zip(b).map(|(a, b)| (a - b).powi(2));
-            squares.zip([DAY_WEIGHT, HOUR_WEIGHT, HOUR_WEIGHT]).map(|(square, weight)| square * weight).sum()
+#[derive(Clone, Copy)]
+struct Time {
+    /// As a share of all days.
+    day: f64,
+    /// Seconds since midnight.
+    hour: Moment,
+}
+
+/// How far a point is from those that are taken.
+#[derive(Clone, Copy)]
+struct Away {
+    /// Squared, from the nearest.
+    looks: f64,
+    /// As a share of all days, from the nearest.
+    days: f64,
+    /// How many are of the same hour.
+    same_hour: u32,
+}
+
+impl Away {
+    const NOBODY: Away = Away { looks: f64::INFINITY, days: f64::INFINITY, same_hour: 0 };
+
+    /// When one more is taken.
+    fn taking(self, point: &Point, taken: &Point) -> Away {
+        let looks: f32 = point.features.iter().zip(taken.features).map(|(a, b)| (a - b).powi(2)).sum();
+        let (days, same_hour) = point.time.zip(taken.time).map_or((0.0, true), |(a, b)| {
+            let hours = (a.hour - b.hour).abs();
+            ((a.day - b.day).abs(), hours.min(DAY - hours) <= SAME_HOUR)
         });
-        f64::from(seen) + when
+        Away {
+            looks: self.looks.min(looks.into()),
+            days: self.days.min(days),
+            same_hour: self.same_hour + u32::from(same_hour),
+        }
+    }
+
+    fn total(self) -> f64 {
+        self.looks + DAY_WEIGHT * self.days + HOUR_WEIGHT / f64::from(1 + self.same_hour)
     }
 }
 
@@ -41,19 +73,17 @@ pub fn most_different(known: &[Candidate], candidates: &[Candidate], count: usiz
     let points = points(known, candidates);
     let (known, points) = points.split_at(known.len());
     let mut taken = Vec::new();
-    let mut away: Vec<f64> = points
-        .iter()
-        .map(|point| known.iter().map(|known| point.squared_distance(known)).fold(f64::INFINITY, f64::min))
-        .collect();
+    let from_known = |point| known.iter().fold(Away::NOBODY, |away, known| away.taking(point, known));
+    let mut away: Vec<Away> = points.iter().map(from_known).collect();
     while taken.len() < count.min(points.len()) {
         let open = (0..points.len()).filter(|i| !taken.contains(i));
-        let farthest = open.max_by(|&a, &b| away[a].total_cmp(&away[b]).then(b.cmp(&a)));
+        let farthest = open.max_by(|&a, &b| away[a].total().total_cmp(&away[b].total()).then(b.cmp(&a)));
         // First the most ordinary one: an outlier tells least of what the others look like.
         let first = taken.is_empty() && known.is_empty();
         let Some(next) = (if first { most_ordinary(candidates) } else { farthest }) else { break };
         taken.push(next);
         for (away, point) in away.iter_mut().zip(points) {
-            *away = away.min(point.squared_distance(&points[next]));
+            *away = away.taking(point, &points[next]);
         }
     }
     taken
@@ -64,10 +94,7 @@ fn points<'a>(known: &'a [Candidate], candidates: &'a [Candidate]) -> Vec<Point<
     let moments = || all().filter_map(|one| one.moment);
     let (first, last) = (moments().min().unwrap_or(0), moments().max().unwrap_or(0));
     let span = (last - first).max(DAY) as f64;
-    let time = |moment: Moment| {
-        let hour = TAU * moment.rem_euclid(DAY) as f64 / DAY as f64;
-        [(moment - first) as f64 / span, hour.sin(), hour.cos()]
-    };
+    let time = |moment: Moment| Time { day: (moment - first) as f64 / span, hour: moment.rem_euclid(DAY) };
     all().map(|one| Point { features: &one.features, time: one.moment.map(time) }).collect()
 }
 
@@ -109,9 +136,9 @@ mod tests {
             (0..hours).rev().map(|hour| candidate([1.0, 0.0], Some(1_700_006_400 + hour * 3600))).collect();
         let taken = most_different(&[], &all, 24);
         let moments = || taken.iter().map(|&i| all[i].moment.unwrap() - 1_700_006_400);
-        let thirds: BTreeSet<i64> = moments().map(|at| at / DAY / 20).collect();
-        assert_eq!(thirds, BTreeSet::from([0, 1, 2]));
-        let quarters: BTreeSet<i64> = moments().map(|at| at % DAY / 3600 / 6).collect();
-        assert_eq!(quarters, BTreeSet::from([0, 1, 2, 3]));
+        let each = |parts: i64| (0..parts).collect::<BTreeSet<i64>>();
+        // A picture of every week, and of every third hour.
+        assert_eq!(moments().map(|at| (at / DAY / 7).min(7)).collect::<BTreeSet<i64>>(), each(8));
+        assert_eq!(moments().map(|at| at % DAY / 3600 / 3).collect::<BTreeSet<i64>>(), each(8));
     }
 }

@@ -92,7 +92,7 @@ fn every_control_can_be_reached_with_tab_and_is_seen_to_have_the_focus() {
         let wanted = wanted.as_u64().expect("a number");
         browser.script("document.activeElement.blur()");
         for _ in 0..wanted + 4 {
-            browser.keys(&char::from(fantoccini::key::Key::Tab).to_string());
+            browser.tab();
             browser.script(
                 "const one = document.activeElement; if (one === document.body) return; window.seen.add(one); \
                  const style = getComputedStyle(one); const ring = style.outlineStyle !== 'none' || style.boxShadow !== 'none'; \

@@ -57,6 +57,9 @@ impl Visit {
                     return;
                 }
                 let tile = format!("[data-key=\"{id}\"]");
+                if browser.text(&tile).starts_with(state) {
+                    continue;
+                }
                 browser.click(&tile);
                 browser.until("a state that was taken", || {
                     !browser.sees("#assign") || browser.text(&tile).contains(state) || !browser.sees(&tile)

@@ -29,7 +29,7 @@ fn real_pictures_become_a_model_on_a_running_device() {
     browser.wait_for_text("#size", "of 1280 × 720");
     browser.click("#next");
     browser.wait_for("#assign");
-    browser.wait_for_text("#waiting", "24 without a state");
+    browser.wait_for_text("#waiting", "24 pictures without a state");
     // What the camera shows now is one of the candidates, and has the time of now.
     visit.assign(&STATES, |id| lot.truth(id).unwrap_or(&occupied.state).to_string());
     browser.wait_for_path("/models/parking-spot");
@@ -86,7 +86,7 @@ fn a_model_begins_with_pictures_of_this_computer_alone() {
     browser.wait_for("#stage.there");
     visit.draw(crate::garage::CROP);
     browser.click("#next");
-    browser.wait_for_text("#waiting", "24 without a state");
+    browser.wait_for_text("#waiting", "24 pictures without a state");
     visit.assign(&["open", "closed"], Visit::door_truth(&album));
     browser.wait_for_path("/models/garage-door");
     browser.wait_for_text(".verdict", "right");

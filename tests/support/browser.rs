@@ -1,7 +1,7 @@
 //! A real browser: Debian's Chromium, driven by chromedriver.
 #![allow(dead_code)]
 
-use fantoccini::actions::{InputSource, MouseActions, PointerAction};
+use fantoccini::actions::{InputSource, KeyAction, KeyActions, MouseActions, PointerAction};
 use fantoccini::elements::Element;
 use fantoccini::error::CmdError;
 use fantoccini::key::Key;
@@ -243,9 +243,24 @@ impl Browser {
         self.wait(self.element(css).send_keys(&names.join("\n"))).expect("a file field");
     }
 
+    /// Chooses an option by its value, which is its text where it has no other.
     #[track_caller]
     pub fn select(&self, css: &str, value: &str) {
-        self.wait(self.element(css).select_by_value(value)).expect("an option");
+        let choose = "const [css, value] = arguments; const list = document.querySelector(css); \
+            if (![...list.options].some((option) => option.value === value)) return false; \
+            list.value = value; list.dispatchEvent(new Event('change', { bubbles: true })); return true";
+        self.until(&format!("an option {value:?}"), || {
+            self.script_with(choose, vec![css.into(), value.into()]) == true
+        });
+    }
+
+    /// Presses Tab.
+    pub fn tab(&self) {
+        let value = char::from(Key::Tab);
+        let press = KeyActions::new("keyboard".into())
+            .then(KeyAction::Down { value })
+            .then(KeyAction::Up { value });
+        self.wait(self.client.perform_actions(press)).expect("a key");
     }
 
     pub fn focus(&self, css: &str) {

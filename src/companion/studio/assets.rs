@@ -15,8 +15,10 @@ macro_rules! modules {
 const STYLE: (&str, &str, &str) =
     ("studio.css", "text/css; charset=utf-8", include_str!("assets/studio.css"));
 const ICON: (&str, &str, &str) = ("icon.svg", "image/svg+xml", include_str!("assets/icon.svg"));
-const MODULES: [(&str, &str, &str); 11] =
-    modules!["api", "assign", "crop", "define", "grid", "home", "job", "model", "pictures", "recent", "say"];
+const MODULES: [(&str, &str, &str); 13] = modules![
+    "api", "assign", "begin", "crop", "define", "grid", "home", "job", "model", "pictures", "recent", "say",
+    "upload"
+];
 
 pub async fn get(Path(name): Path<String>) -> Response {
     let found = MODULES.iter().chain([&STYLE, &ICON]).find(|(known, ..)| *known == name);

@@ -58,19 +58,3 @@ export function later(milliseconds, work) {
   soon.flush = run;
   return soon;
 }
-
-/** Sends files one after the other; gives how many were taken and why the others were not. */
-export async function upload(to, files) {
-  let taken = 0;
-  const refused = [];
-  for (const file of files) {
-    const query = new URLSearchParams({ modified: Math.round(file.lastModified), name: file.name });
-    try {
-      await post(`${to("/pictures")}?${query}`, file);
-      taken += 1;
-    } catch (error) {
-      refused.push(`${file.name}: ${error.message}`);
-    }
-  }
-  return { taken, refused };
-}

@@ -1,9 +1,10 @@
 // Step 3: assign examples. State by state, or all at once; training begins by itself when every picture has a state.
 
-import { get, model, page, post, upload } from "./api.js";
+import { get, model, page, post } from "./api.js";
 import { Grid, picture, stateButtons, stateOf } from "./grid.js";
 import { follow } from "./job.js";
 import { attempt, count, find, make, note } from "./say.js";
+import { uploads } from "./upload.js";
 
 const to = model(page.model);
 const WAY = `ajar-way-${page.model}`;
@@ -150,8 +151,8 @@ async function collect() {
   const started = await attempt(() => post(to("/collect")), find("#problem"));
   const found = started && (await attempt(() => follow(to), find("#problem")));
   const said = find("#problem").textContent;
-  find("#assign").hidden = false;
   await load();
+  find("#assign").hidden = false;
   if (said) find("#problem").textContent = said;
   if (found) note(found.added > 0 ? `${count(found.added)} added.` : "There is nothing new to be found.");
 }
@@ -165,13 +166,7 @@ for (const button of document.querySelectorAll(".take")) {
     if (taken) await load();
   });
 }
-find("#upload").addEventListener("change", async (event) => {
-  const { taken, refused } = await upload(to, event.target.files);
-  event.target.value = "";
-  await load();
-  if (refused.length > 0) find("#problem").textContent = refused.join("\n");
-  if (taken > 0) note(`${count(taken)} added.`);
-});
+uploads(to, load);
 
 ({ states, pictures } = page.examples);
 const now = await get(to("/progress"));

@@ -3,7 +3,7 @@
 import { make } from "./say.js";
 
 /** Pictures that are put on the page at once; more follow when the end comes near. */
-const PART = 300;
+const PART = 120;
 
 /**
  * `tile(item)` makes the inside of a tile. `chosen(keys)` hears of the selection, `key(event, keys)` of other keys.
@@ -77,7 +77,9 @@ export class Grid {
   /** One tile can be reached with Tab; arrows go on from there. */
   roam(index) {
     this.anchor = Math.max(0, Math.min(index, this.box.children.length - 1));
-    [...this.box.children].forEach((tile, i) => (tile.tabIndex = i === this.anchor ? 0 : -1));
+    for (const tile of this.box.querySelectorAll('.tile[tabindex="0"]')) tile.tabIndex = -1;
+    const tile = this.box.children[this.anchor];
+    if (tile) tile.tabIndex = 0;
   }
 
   focus(index) {

@@ -62,7 +62,7 @@ function deviceRow(device) {
 }
 
 async function look() {
-  const asked = await attempt(() => get("/api/status"), find("#deploy-problem"));
+  const asked = await attempt(() => get("/api/status"), find("#now-problem"));
   if (asked && find("#now")) {
     const lines = asked.devices.flatMap((device) =>
       (device.status?.watches ?? []).filter((watch) => watch.model === page.model).map((watch) => watchLine(device, watch)),

@@ -1,8 +1,9 @@
 // Pictures: what the model learns from. Filter, give another state, delete; states are renamed here.
 
-import { get, model, page, post, upload } from "./api.js";
+import { get, model, page, post } from "./api.js";
 import { Grid, picture, stateButtons, stateOf } from "./grid.js";
 import { attempt, count, find, make, note, sure, word } from "./say.js";
+import { uploads } from "./upload.js";
 
 const to = model(page.model);
 const filters = find("#filters");
@@ -134,13 +135,7 @@ find("#add-state").addEventListener("submit", async (event) => {
     await load();
   }
 });
-find("#upload").addEventListener("change", async (event) => {
-  const { taken, refused } = await upload(to, event.target.files);
-  event.target.value = "";
-  await load();
-  if (refused.length > 0) find("#problem").textContent = refused.join("\n");
-  if (taken > 0) note(`${count(taken)} added, without a state yet.`);
-});
+uploads(to, load);
 
 days();
 showStates();

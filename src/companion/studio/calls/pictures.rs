@@ -27,7 +27,7 @@ use std::fs;
 use std::io::Cursor;
 use std::sync::{Arc, PoisonError};
 
-/// The camera of pictures that come from nowhere else.
+/// The camera of a model's first pictures, where nothing else has one.
 const UPLOADS: &str = "upload";
 
 /// Every camera that a model could have, where its pictures come from, and its crop.
@@ -227,6 +227,7 @@ pub async fn take(studio: Shared, Path((model, camera)): Path<(String, String)>)
 
 #[derive(Deserialize)]
 pub struct Upload {
+    /// Needed where several have a crop.
     camera: Option<String>,
     /// Milliseconds since 1970, as the browser knows of the file.
     modified: Option<i64>,
@@ -247,7 +248,14 @@ pub async fn upload(
         let named = name.as_deref().and_then(moment::of_name);
         let taken = named.or_else(|| moment::of_exif(&body));
         let moment = taken.or(modified.map(|ms| ms / 1000)).filter(|moment| *moment <= now() + 86_400);
-        added(&model.add(camera.as_deref().unwrap_or(UPLOADS), &body, moment)?)
+        let crops = model.file()?.crops;
+        let camera = match (camera, crops.len()) {
+            (Some(camera), _) => camera,
+            (None, 0) => UPLOADS.to_string(),
+            (None, 1) => crops.into_keys().next().unwrap_or_default(),
+            (None, _) => return Err(UsageError("which camera are these pictures of?".into()).into()),
+        };
+        added(&model.add(&camera, &body, moment)?)
     })
     .await
 }

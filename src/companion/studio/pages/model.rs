@@ -78,6 +78,7 @@ fn now() -> Markup {
         section.card {
             h2 { "Now" }
             div #now { p.hint { "Asking the devices …" } }
+            p #now-problem.problem role="alert" {}
         }
     }
 }
@@ -225,7 +226,7 @@ pub fn pictures(studio: &Studio, model: &ModelFolder) -> Result<Markup> {
     Ok(frame.around(&html! {
         div.heading.split {
             div { h1 { "Pictures" } p.lead { "What the model learns from." } }
-            div.row { (upload()) a.button href={ "/models/" (model.name) "/examples" } { "Assign" } }
+            div.row { (upload(&file.crops.keys().collect::<Vec<_>>())) a.button href={ "/models/" (model.name) "/examples" } { "Assign" } }
         }
         (notices(&problems(studio)))
         (health(&examples, &report))

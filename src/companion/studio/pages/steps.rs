@@ -39,7 +39,7 @@ pub fn crop(studio: &Studio, model: &ModelFolder) -> Result<Markup> {
     let data = json!({ "model": model.name, "cameras": cameras, "least": MIN_SIDE });
     let frame = Frame {
         title: "Select the crop",
-        module: Some("crop"),
+        module: Some(if cameras.is_empty() { "begin" } else { "crop" }),
         navigation: steps(1, Some(&model.name)),
         data,
     };
@@ -89,15 +89,23 @@ fn no_camera() -> Markup {
             p { "Start the studio with a device, a video or a folder of pictures:" }
             pre { code { "ajar studio --device ssh://pi@garage-pi\najar studio --video yesterday.mp4\najar studio --pictures DIR" } }
             p { "Or begin with pictures from this computer or phone. They must all be from the same fixed camera." }
-            (upload())
+            (upload(&[]))
+            p #problem.problem role="alert" {}
         }
     }
 }
 
-/// Chooses files and sends them.
-pub fn upload() -> Markup {
+/// Chooses files and sends them, as pictures of one of these cameras.
+pub fn upload(cameras: &[&String]) -> Markup {
     html! {
-        label.button.upload { "Add pictures" input #upload type="file" accept="image/jpeg,image/png,image/webp" multiple; }
+        @if cameras.len() > 1 {
+            label.sr for="upload-camera" { "Camera of the pictures to add" }
+            select #upload-camera { @for camera in cameras { option { (camera) } } }
+        }
+        label.button.upload {
+            span.words { "Add pictures" }
+            input #upload type="file" accept="image/jpeg,image/png,image/webp" multiple;
+        }
     }
 }
 
@@ -148,7 +156,7 @@ pub fn examples(studio: &Studio, model: &ModelFolder) -> Result<Markup> {
                 div.row {
                     @if sourced { button.button.quiet #more type="button" { "Find more" } }
                     @for camera in &live { button.button.quiet.take type="button" data-camera=(camera) { "Take a picture now" } }
-                    (upload())
+                    (upload(&file.crops.keys().collect::<Vec<_>>()))
                 }
             }
             p #question.question {}
