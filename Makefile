@@ -4,14 +4,23 @@ CARGO = scripts/cargo
 PREFIX = /usr/local
 DESTDIR =
 
-.PHONY: demo test check build install deps models check-models plan bench-engine bench-accuracy bench-capture bench-motion bench-arm test-cpus test-cpus-qemu test-cpus-bochs test-gpio powercut fuzz faults soak build-debug clean
+.PHONY: demo test test-studio screenshots test-deps check build install deps models check-models plan bench-engine bench-accuracy bench-capture bench-motion bench-arm test-cpus test-cpus-qemu test-cpus-bochs test-gpio powercut fuzz faults soak build-debug clean
 
 demo: deps
 	$(CARGO) build --locked --bins --example demo
 	target/debug/examples/demo
 
-test: deps
+test: test-deps
 	$(CARGO) test --locked
+
+# The studio's pages in a real browser, and what hostile requests get.
+test-studio: test-deps
+	$(CARGO) test --locked --test studio
+
+# Every page of the studio as a picture, in target/screenshots; those that the documentation shows are taken over.
+screenshots: test-deps
+	AJAR_SCREENSHOTS=target/screenshots $(CARGO) test --locked --test studio screenshots
+	for picture in docs/images/studio-*.png; do cp target/screenshots/$${picture##*/} $$picture; done
 
 # What continuous integration runs.
 check:
@@ -33,6 +42,11 @@ install:
 # Debian packages, and Rust where there is none.
 deps:
 	@scripts/install-deps
+
+# A browser as well, and axe-core, without which its part of the tests is skipped.
+test-deps:
+	@scripts/install-deps --browser
+	@scripts/install-axe || true
 
 # Builds the backbone anew from its published weights.
 models:

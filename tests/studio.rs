@@ -22,6 +22,8 @@ mod door;
 mod garage;
 #[path = "support/http_camera.rs"]
 mod http_camera;
+#[path = "studio/import.rs"]
+mod import;
 #[path = "studio/improve.rs"]
 mod improve;
 #[path = "studio/lot.rs"]

@@ -23,43 +23,45 @@ use anyhow::{Context, Result};
 use clips::{Clips, Picture};
 use config::{Frigate, Model, Usage};
 use std::fs;
-use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 
-/// Where things are.
-pub struct Places<'a> {
-    pub config: &'a Path,
-    /// Frigate's `clips`, or the directory it is in. Without it only the configuration is read.
-    pub clips: Option<&'a Path>,
-    pub workspace: Option<&'a Path>,
+/// What came of an import.
+pub struct Imported {
+    /// Models of the workspace that there are now.
+    pub models: Vec<String>,
+    /// A configuration of `ajard`.
+    pub config: String,
+    /// What was renamed, left out or needs a look, a line each.
+    pub notes: Vec<String>,
 }
 
-/// Prints the configuration of `ajard`; everything else is said on standard error.
-pub fn import(places: &Places) -> Result<()> {
-    let mut frigate = config::load(places.config)?;
-    if let Some(clips) = places.clips {
+/// Reads Frigate's configuration; with a workspace also its pictures, from `clips` or the directory that is in.
+pub fn import(config: &Path, pictures: Option<(&Path, &Workspace)>) -> Result<Imported> {
+    let mut frigate = config::load(config)?;
+    let mut models = Vec::new();
+    if let Some((clips, workspace)) = pictures {
         let clips = clips_directory(clips)?;
-        let workspace = Workspace::open(&Workspace::place(places.workspace)?)?;
         // All or nothing, as far as can be seen before.
         if let Some(model) = frigate.models.iter().find(|model| workspace.is_used(&model.name)) {
             return Err(UsageError(names::used(&model.name)).into());
         }
         for index in 0..frigate.models.len() {
-            let notes = take_over(&workspace, &frigate, &frigate.models[index], &clips)?;
+            let notes = take_over(workspace, &frigate, &frigate.models[index], &clips)?;
             frigate.notes.extend(notes);
         }
+        let made = frigate.models.iter().map(|model| model.name.clone());
+        models.extend(made.filter(|name| workspace.model(name).is_ok()));
     }
-    let text = device_config::write(&frigate);
+    let config = device_config::write(&frigate);
+    let mut notes = frigate.notes;
     for model in frigate.models.iter().filter(|model| model.usage == Usage::Disabled) {
         let why = "is disabled in Frigate, so it is not in the configuration";
-        frigate.notes.push(format!("left out: the model {} {why}", model.name));
+        notes.push(format!("left out: the model {} {why}", model.name));
     }
-    if let Err(why) = Config::parse(&text) {
-        frigate.notes.push(format!("fill in: ajard would refuse this configuration as it is: {why}"));
+    if let Err(why) = Config::parse(&config) {
+        notes.push(format!("fill in: ajard would refuse this configuration as it is: {why}"));
     }
-    frigate.notes.iter().for_each(|note| eprintln!("{note}"));
-    stdout().write_all(text.as_bytes())?;
-    Ok(())
+    Ok(Imported { models, config, notes })
 }
 
 /// Frigate's `clips` directory.

@@ -35,13 +35,14 @@ fn findings(browser: &Browser, axe: &str) -> Vec<String> {
 }
 
 /// Every page of a studio with a trained model, and what is seen when it is there.
-const PAGES: [(&str, &str); 8] = [
+const PAGES: [(&str, &str); 9] = [
     ("/", ".card.model"),
+    ("/import", "#go"),
     ("/new", "#next"),
     ("/models/garage-door", ".verdict"),
     ("/models/garage-door/crop", "#stage.there"),
     ("/models/garage-door/examples", "#assign"),
-    ("/models/garage-door/pictures", ".tile"),
+    ("/models/garage-door/dataset", ".tile"),
     ("/models/garage-door/recent", "h1"),
     ("/models/nothing", "h1"),
 ];
@@ -155,7 +156,7 @@ fn two_thousand_pictures_are_loaded_as_they_come_near() {
     }
     fs::write(folder.join("labels.tsv"), labels).expect("labels");
     let browser = &visit.browser;
-    visit.open("/models/garage-door/pictures");
+    visit.open("/models/garage-door/dataset");
     browser.wait_for_text("#count", "2024 pictures");
     let loaded = || {
         browser.script("return performance.getEntriesByType('resource').filter((e) => e.name.includes('crop.jpg')).length")

@@ -162,7 +162,7 @@ fn broken_pictures_are_put_aside_and_training_succeeds() {
     browser.wait_for_text("#waiting", "23 pictures without a state");
     visit.assign(&["open", "closed"], Visit::door_truth(&album));
     browser.wait_for_path("/models/garage-door");
-    visit.open("/models/garage-door/pictures");
+    visit.open("/models/garage-door/dataset");
     browser.wait_for_text("main", "1 cannot be read and are left out (quarantine)");
 }
 

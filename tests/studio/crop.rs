@@ -158,14 +158,14 @@ fn drawn_anew_it_keeps_the_labels() {
     let folder = visit.sandbox.path("studio/models/garage-door");
     let labels = fs::read(folder.join("labels.tsv")).expect("labels");
     let picture = "return document.querySelector('.tile img').src";
-    visit.open("/models/garage-door/pictures");
+    visit.open("/models/garage-door/dataset");
     browser.wait_for(".tile");
     let before = browser.script(picture);
 
     visit.open("/models/garage-door/crop");
     browser.wait_for("#stage.there");
     visit.draw([0.2, 0.2, 0.8, 0.9]);
-    visit.open("/models/garage-door/pictures");
+    visit.open("/models/garage-door/dataset");
     browser.wait_for_text("#count", "24 pictures");
     assert!(!browser.sees(".tag.none"), "a picture lost its state");
     assert_ne!(browser.script(picture), before, "the pictures are cut anew");

@@ -133,7 +133,7 @@ fn pages_cannot_be_framed_and_run_nothing_foreign() {
     // What a person typed is text, not a page.
     let draft = r#"{"name":"x","title":"<script>alert(1)</script>","states":["<img src=x>","b"]}"#;
     say(&sandbox, &studio, &["-d", draft, "-H", JSON], "/api/models", "200");
-    for path in ["/", "/models/x", "/models/x/pictures"] {
+    for path in ["/", "/models/x", "/models/x/dataset"] {
         let page = say(&sandbox, &studio, &[], path, "200");
         assert!(!page.contains("<script>alert") && !page.contains("<img src=x>"), "{page}");
     }
@@ -247,7 +247,7 @@ fn what_is_too_large_or_no_picture_is_refused_and_nothing_is_kept() {
     }
     assert_eq!(files(&frames), before);
     // It goes on all the same.
-    say(&sandbox, &studio, &[], "/models/gate/pictures", "200");
+    say(&sandbox, &studio, &[], "/models/gate/dataset", "200");
 }
 
 #[test]

@@ -166,7 +166,7 @@ fn pictures_and_states_are_put_in_order_and_every_step_has_a_way_back() {
     let (visit, album) = Visit::with_door(Sandbox::new(), &[]);
     let browser = &visit.browser;
     let truth = Visit::door_truth(&album);
-    visit.open("/models/garage-door/pictures");
+    visit.open("/models/garage-door/dataset");
     browser.wait_for_text("#count", "24 pictures");
     let ids = visit.tiles();
     let open = ids.iter().filter(|id| truth(id) == "open").count();

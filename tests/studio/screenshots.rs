@@ -23,7 +23,8 @@ impl Album {
             for (tone, dark) in [("dark", true), ("light", false)] {
                 browser.dark(dark);
                 browser.script_async("const done = arguments[0]; setTimeout(done, 250)");
-                let loaded = "return [...document.images].every((one) => one.complete || one.loading === 'lazy')";
+                let loaded =
+                    "return [...document.images].every((one) => one.complete || one.loading === 'lazy')";
                 browser.until("pictures", || browser.script(loaded) == true);
                 browser.picture(&self.folder.join(format!("studio-{name}-{kind}-{tone}.png")));
             }
@@ -102,7 +103,8 @@ fn walk(shots: &Album) {
 
     visit.open("/models/garage-door/recent");
     browser.click("input[name=useful]");
-    for (i, (open, hour)) in [(true, 8.0), (false, 14.0), (true, 17.5), (false, 23.0)].into_iter().enumerate() {
+    for (i, (open, hour)) in [(true, 8.0), (false, 14.0), (true, 17.5), (false, 23.0)].into_iter().enumerate()
+    {
         let mut bytes = std::io::Cursor::new(Vec::new());
         let picture = garage::draw(Sight { open, hour, seed: 60 + i as u32 });
         picture.write_to(&mut bytes, image::ImageFormat::Jpeg).expect("a picture");
@@ -113,7 +115,7 @@ fn walk(shots: &Album) {
     browser.click(".tile:has(img)");
     shots.take(browser, "recent");
 
-    visit.open("/models/garage-door/pictures");
+    visit.open("/models/garage-door/dataset");
     browser.wait_for(".tile");
     shots.take(browser, "pictures");
     browser.script("document.querySelector('#filters').scrollIntoView()");

@@ -257,9 +257,8 @@ impl Browser {
     /// Presses Tab.
     pub fn tab(&self) {
         let value = char::from(Key::Tab);
-        let press = KeyActions::new("keyboard".into())
-            .then(KeyAction::Down { value })
-            .then(KeyAction::Up { value });
+        let press =
+            KeyActions::new("keyboard".into()).then(KeyAction::Down { value }).then(KeyAction::Up { value });
         self.wait(self.client.perform_actions(press)).expect("a key");
     }
 

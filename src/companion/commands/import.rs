@@ -1,8 +1,10 @@
 //! `ajar import`: what other programs have, for Ajar.
 
-use crate::companion::frigate::{self, Places};
+use crate::companion::frigate;
+use crate::companion::workspace::Workspace;
 use anyhow::Result;
 use clap::{Args, Subcommand};
+use std::io::{Write, stdout};
 use std::path::PathBuf;
 
 #[derive(Subcommand)]
@@ -24,7 +26,15 @@ pub struct FrigateArgs {
     workspace: Option<PathBuf>,
 }
 
+/// Prints the configuration of `ajard`; everything else is said on standard error.
 pub fn run(command: &ImportCommand) -> Result<()> {
     let ImportCommand::Frigate(FrigateArgs { config, clips, workspace }) = command;
-    frigate::import(&Places { config, clips: clips.as_deref(), workspace: workspace.as_deref() })
+    let workspace = match clips {
+        Some(_) => Some(Workspace::open(&Workspace::place(workspace.as_deref())?)?),
+        None => None,
+    };
+    let imported = frigate::import(config, clips.as_deref().zip(workspace.as_ref()))?;
+    imported.notes.iter().for_each(|note| eprintln!("{note}"));
+    stdout().write_all(imported.config.as_bytes())?;
+    Ok(())
 }

@@ -15,9 +15,9 @@ macro_rules! modules {
 const STYLE: (&str, &str, &str) =
     ("studio.css", "text/css; charset=utf-8", include_str!("assets/studio.css"));
 const ICON: (&str, &str, &str) = ("icon.svg", "image/svg+xml", include_str!("assets/icon.svg"));
-const MODULES: [(&str, &str, &str); 13] = modules![
-    "api", "assign", "begin", "crop", "define", "grid", "home", "job", "model", "pictures", "recent", "say",
-    "upload"
+const MODULES: [(&str, &str, &str); 14] = modules![
+    "api", "assign", "begin", "crop", "define", "grid", "home", "import", "job", "model", "dataset",
+    "recent", "say", "upload"
 ];
 
 pub async fn get(Path(name): Path<String>) -> Response {

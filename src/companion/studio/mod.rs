@@ -41,6 +41,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
+use tempfile::TempDir;
 
 /// Whether a browser is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +70,8 @@ pub struct Studio {
     jobs: Jobs,
     /// The newest still of each camera: a video takes a while to give one.
     stills: Mutex<BTreeMap<String, Arc<Vec<u8>>>>,
+    /// Files of Frigate's that are on their way.
+    import: Mutex<Option<TempDir>>,
 }
 
 /// Serves until the program is ended.
@@ -86,6 +89,7 @@ pub fn run(options: Options) -> Result<()> {
         cache: Cache::open(&crate::bundle::sha256_hex(BACKBONE)),
         jobs: Jobs::default(),
         stills: Mutex::default(),
+        import: Mutex::default(),
     };
     let listener = TcpListener::bind(listen).with_context(|| format!("{listen}: cannot be listened on"))?;
     let address = listener.local_addr()?;

@@ -1,6 +1,6 @@
 //! The server: which path is what.
 
-use super::calls::{devices, label, models, pictures, recent, train};
+use super::calls::{devices, import, label, models, pictures, recent, train};
 use super::door::{self, Door};
 use super::failure::Failure;
 use super::{Studio, assets, pages};
@@ -36,11 +36,12 @@ fn router(studio: Studio, door: Door) -> Router {
     Router::new()
         .route("/", get(pages::home))
         .route("/new", get(pages::define))
+        .route("/import", get(pages::import))
         .route("/models/{model}", get(pages::model))
         .route("/models/{model}/crop", get(pages::crop))
         .route("/models/{model}/examples", get(pages::examples))
         .route("/models/{model}/recent", get(pages::recent))
-        .route("/models/{model}/pictures", get(pages::pictures))
+        .route("/models/{model}/dataset", get(pages::dataset))
         .route("/assets/{name}", get(assets::get))
         .nest("/api", calls())
         .fallback(async || (StatusCode::NOT_FOUND, pages::message("Not here", "There is no such page.")))
@@ -87,6 +88,8 @@ fn calls() -> Router<Arc<Studio>> {
         .route("/models/{model}/sign", post(devices::sign))
         .route("/models/{model}/deploy", post(devices::deploy))
         .route("/models/{model}/rollback", post(devices::roll_back))
+        .route("/import", put(import::begin).post(import::finish))
+        .route("/import/picture", put(import::picture).layer(DefaultBodyLimit::max(MAX_PICTURE)))
         .route("/key", post(devices::make_key))
         .route("/key.pub", get(devices::public_key))
         .fallback(async || Failure::new(StatusCode::NOT_FOUND, "there is no such call"))

@@ -79,6 +79,11 @@ impl Workspace {
         &self.root
     }
 
+    /// Where files are kept that can be made again.
+    pub fn cache(&self) -> PathBuf {
+        self.root.join(CACHE)
+    }
+
     /// The names of all models, in order.
     pub fn models(&self) -> Result<Vec<String>> {
         let folders = list(&self.root.join(MODELS))?;
@@ -140,7 +145,7 @@ impl ModelFolder {
 
     /// Where files are kept that can be made again.
     pub fn cache(&self) -> PathBuf {
-        self.workspace.root.join(CACHE).join(&self.name)
+        self.workspace.cache().join(&self.name)
     }
 
     pub fn file(&self) -> Result<ModelFile> {

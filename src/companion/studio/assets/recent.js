@@ -20,6 +20,7 @@ const grid = new Grid(find("#grid"), {
     make("span", { className: `tag ${item.label ? `state-${page.states.indexOf(item.label) % 8}` : ""}` }, item.label ? `✓ ${item.label}` : `${item.state} ${percent(item.probability)}`),
     make("span", { className: "caption" }, `${item.ago} · ${item.camera}`),
     make("span", { className: "caption" }, `${item.reason.replaceAll("_", " ")}, ${item.agreeing} of ${item.needed}${item.alike > 0 ? ` · +${item.alike} alike` : ""}`),
+    make("span", { className: "caption" }, item.seq ? `bundle ${item.seq}` : "bundle unknown"),
     item.nothing ? make("span", { className: "badge" }, "adds nothing") : make("span", { hidden: true }),
   ],
   chosen: (keys) => bar(keys),

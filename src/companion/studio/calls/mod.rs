@@ -1,6 +1,7 @@
 //! Calls: what a page asks for, answered in JSON or by a picture.
 
 pub mod devices;
+pub mod import;
 pub mod label;
 pub mod models;
 pub mod pictures;

@@ -18,7 +18,10 @@ pub fn page(studio: &Studio) -> Result<Markup> {
         @if models.is_empty() && draft.is_none() { (welcome()) } @else {
             div.heading.split {
                 h1 { "Models" }
-                a.button.primary href="/new" { "New model" }
+                div.row {
+                    a.button.quiet href="/import" { "Import from Frigate" }
+                    a.button.primary href="/new" { "New model" }
+                }
             }
             ul.cards {
                 @if let Some(draft) = &draft { (draft_card(draft)) }
@@ -45,6 +48,7 @@ fn welcome() -> Markup {
                 li { strong { "Say what you see" } span { "on 24 pictures. Training takes seconds." } }
             }
             a.button.primary.large href="/new" { "New model" }
+            a.button.quiet href="/import" { "Import from Frigate" }
         }
     }
 }

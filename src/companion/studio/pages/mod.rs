@@ -2,6 +2,7 @@
 
 mod define;
 mod home;
+mod import;
 mod model;
 mod steps;
 mod verdict;
@@ -104,6 +105,10 @@ pub async fn define(studio: Shared) -> Response {
     page(studio, |studio| Ok(define::page(&calls::models::definition(studio.workspace.draft())))).await
 }
 
+pub async fn import() -> Html<String> {
+    Html(import::page().into_string())
+}
+
 pub async fn crop(studio: Shared, Path(model): Path<String>) -> Response {
     of_model(studio, model, steps::crop).await
 }
@@ -120,8 +125,8 @@ pub async fn recent(studio: Shared, Path(model): Path<String>) -> Response {
     of_model(studio, model, model::recent).await
 }
 
-pub async fn pictures(studio: Shared, Path(model): Path<String>) -> Response {
-    of_model(studio, model, model::pictures).await
+pub async fn dataset(studio: Shared, Path(model): Path<String>) -> Response {
+    of_model(studio, model, model::dataset).await
 }
 
 fn login_form(wrong: Option<&str>) -> Markup {

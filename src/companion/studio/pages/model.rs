@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 const TABS: [(&str, &str); 4] =
-    [("", "Overview"), ("/recent", "Recent"), ("/pictures", "Pictures"), ("/crop", "Crop")];
+    [("", "Overview"), ("/recent", "Recent"), ("/dataset", "Dataset"), ("/crop", "Crop")];
 
 fn tabs(model: &ModelFolder, current: &str) -> Markup {
     html! {
@@ -215,17 +215,17 @@ pub fn recent(studio: &Studio, model: &ModelFolder) -> Result<Markup> {
     }))
 }
 
-pub fn pictures(studio: &Studio, model: &ModelFolder) -> Result<Markup> {
+pub fn dataset(studio: &Studio, model: &ModelFolder) -> Result<Markup> {
     let file = model.file()?;
     let examples = examples(model)?;
     let report = file.version.as_ref().and_then(|version| model.report(version).ok()).unwrap_or_default();
     let doubts = doubts(&report);
     let data = json!({ "model": model.name, "examples": examples, "doubts": doubts });
     let frame =
-        Frame { title: "Pictures", module: Some("pictures"), navigation: tabs(model, "/pictures"), data };
+        Frame { title: "Dataset", module: Some("dataset"), navigation: tabs(model, "/dataset"), data };
     Ok(frame.around(&html! {
         div.heading.split {
-            div { h1 { "Pictures" } p.lead { "What the model learns from." } }
+            div { h1 { "Dataset" } p.lead { "What the model learns from." } }
             div.row { (upload(&file.crops.keys().collect::<Vec<_>>())) a.button href={ "/models/" (model.name) "/examples" } { "Assign" } }
         }
         (notices(&problems(studio)))

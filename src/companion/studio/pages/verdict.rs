@@ -35,7 +35,7 @@ pub fn verdict(report: &Value) -> Markup {
                 p.figure { strong { (percent(share)) } " right" }
                 (interval(validation, share))
             }
-            p { (lines().next().unwrap_or_default()) }
+            p { (lines().next().map(|line| line.strip_prefix(&format!("{}: ", headline(report))).unwrap_or(line)).unwrap_or_default()) }
             @if advice().count() > 0 {
                 h3 { "What would help" }
                 ul.advice { @for line in advice() { li { (line.strip_suffix(':').unwrap_or(line)) } } }

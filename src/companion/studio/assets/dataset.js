@@ -1,4 +1,4 @@
-// Pictures: what the model learns from. Filter, give another state, delete; states are renamed here.
+// Dataset: what the model learns from. Filter, give another state, delete; states are renamed here.
 
 import { get, model, page, post } from "./api.js";
 import { Grid, picture, stateButtons, stateOf } from "./grid.js";

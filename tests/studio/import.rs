@@ -1,0 +1,90 @@
+//! Import from Frigate at the page.
+
+use crate::browser;
+use crate::cli::Sandbox;
+use crate::garage::{self, Sight};
+use crate::visit::Visit;
+use std::fs;
+
+const CONFIG: &str = "\
+cameras:
+  Drive:
+    ffmpeg:
+      inputs:
+        - path: rtsp://viewer:secret@10.0.0.7/live
+          roles: [detect]
+    detect:
+      width: 960
+      height: 540
+classification:
+  custom:
+    Garage Door:
+      threshold: 0.8
+      state_config:
+        motion: true
+        cameras:
+          Drive:
+            crop: [317, 189, 643, 421]
+";
+
+#[test]
+fn what_frigate_has_becomes_models() {
+    if !browser::is_there() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let config = sandbox.write("frigate/config.yml", CONFIG);
+    for (place, open, count) in [("dataset/open", true, 4), ("dataset/closed", false, 5), ("train", true, 2)] {
+        let folder = sandbox.path(&format!("frigate/media/clips/Garage Door/{place}"));
+        fs::create_dir_all(&folder).expect("a folder");
+        for seed in 0..count {
+            let frame = garage::draw(Sight { open, hour: 9.0 + seed as f32, seed });
+            let crop = image::imageops::crop_imm(&frame, 317, 189, 326, 232).to_image();
+            crop.save(folder.join(format!("177240{seed:04}.5-x.png"))).expect("a picture");
+        }
+    }
+    // What Frigate keeps beside them is not sent.
+    sandbox.write("frigate/media/clips/Drive-1772400000.1-x.jpg", b"a snapshot");
+    let visit = Visit::start(sandbox, &[]);
+    let browser = &visit.browser;
+    browser.press("Import from Frigate");
+    browser.wait_for_path("/import");
+    browser.choose_files("#config", &[&config]);
+    browser.choose_files("#clips", &[&visit.sandbox.path("frigate/media")]);
+    browser.click("#go");
+    browser.wait_for_text("#done", "Imported");
+    browser.wait_for_text("#models", "garage-door");
+    browser.wait_for_text("#notes", "5 closed, 4 open, 2 without a state");
+    browser.wait_for_text("#device-config", "[cameras.drive]");
+    let workspace = visit.sandbox.path("studio");
+    let model = fs::read_to_string(workspace.join("models/garage-door/model.toml")).expect("a model");
+    assert!(model.contains("[crops.drive]") && !model.contains("secret"), "{model}");
+    let left = fs::read_dir(workspace.join("cache")).into_iter().flatten().flatten();
+    let left: Vec<_> = left.filter(|entry| entry.file_name().to_string_lossy().starts_with("import-")).collect();
+    assert!(left.is_empty(), "{left:?}");
+
+    // The two without a state are what is asked for next.
+    browser.press("garage-door");
+    browser.wait_for_text("#waiting", "2 pictures without a state");
+
+    // The same once more: refused, and nothing is changed.
+    let before = fs::read(workspace.join("models/garage-door/labels.tsv")).expect("labels");
+    visit.open("/import");
+    browser.choose_files("#config", &[&config]);
+    browser.choose_files("#clips", &[&visit.sandbox.path("frigate/media/clips")]);
+    browser.click("#go");
+    browser.wait_for_text("#problem", "There is a model \"garage-door\" already");
+    assert_eq!(fs::read(workspace.join("models/garage-door/labels.tsv")).expect("labels"), before);
+
+    // A folder without any of it, and a file that is no configuration.
+    fs::create_dir(visit.sandbox.path("empty")).expect("a folder");
+    fs::write(visit.sandbox.path("empty/note.txt"), "nothing").expect("a file");
+    visit.open("/import");
+    browser.choose_files("#config", &[&visit.sandbox.path("empty/note.txt")]);
+    browser.choose_files("#clips", &[&visit.sandbox.path("empty")]);
+    browser.click("#go");
+    browser.wait_for_text("#problem", "In this folder are no pictures of classifications");
+    browser.choose_files("#clips", &[&visit.sandbox.path("frigate/media")]);
+    browser.click("#go");
+    browser.wait_for_text("#problem", "config.yml: ");
+}
