@@ -20,7 +20,7 @@ test-studio: test-deps
 # Every page of the studio as a picture, in target/screenshots; those that the documentation shows are taken over.
 screenshots: test-deps
 	AJAR_SCREENSHOTS=target/screenshots $(CARGO) test --locked --test studio screenshots
-	for picture in docs/images/studio-*.png; do cp target/screenshots/$${picture##*/} $$picture; done
+	for picture in docs/images/studio-*.jpg; do cp target/screenshots/$${picture##*/} $$picture; done
 
 # What continuous integration runs.
 check:

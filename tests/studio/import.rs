@@ -34,7 +34,8 @@ fn what_frigate_has_becomes_models() {
     }
     let sandbox = Sandbox::new();
     let config = sandbox.write("frigate/config.yml", CONFIG);
-    for (place, open, count) in [("dataset/open", true, 4), ("dataset/closed", false, 5), ("train", true, 2)] {
+    for (place, open, count) in [("dataset/open", true, 4), ("dataset/closed", false, 5), ("train", true, 2)]
+    {
         let folder = sandbox.path(&format!("frigate/media/clips/Garage Door/{place}"));
         fs::create_dir_all(&folder).expect("a folder");
         for seed in 0..count {
@@ -60,7 +61,8 @@ fn what_frigate_has_becomes_models() {
     let model = fs::read_to_string(workspace.join("models/garage-door/model.toml")).expect("a model");
     assert!(model.contains("[crops.drive]") && !model.contains("secret"), "{model}");
     let left = fs::read_dir(workspace.join("cache")).into_iter().flatten().flatten();
-    let left: Vec<_> = left.filter(|entry| entry.file_name().to_string_lossy().starts_with("import-")).collect();
+    let left: Vec<_> =
+        left.filter(|entry| entry.file_name().to_string_lossy().starts_with("import-")).collect();
     assert!(left.is_empty(), "{left:?}");
 
     // The two without a state are what is asked for next.

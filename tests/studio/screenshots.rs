@@ -26,7 +26,7 @@ impl Album {
                 let loaded =
                     "return [...document.images].every((one) => one.complete || one.loading === 'lazy')";
                 browser.until("pictures", || browser.script(loaded) == true);
-                browser.picture(&self.folder.join(format!("studio-{name}-{kind}-{tone}.png")));
+                browser.picture(&self.folder.join(format!("studio-{name}-{kind}-{tone}.jpg")));
             }
         }
     }
@@ -50,6 +50,10 @@ fn walk(shots: &Album) {
     let album = garage::album(&sandbox.path("drive"), 6);
     let visit = Visit::start(sandbox, &["--device", "control.sock", "--pictures", "drive"]);
     let browser = &visit.browser;
+    browser.wait_for_text("#devices", "shed");
+    // A phone's page is laid out as one from its start.
+    browser.resize(PHONE.0, PHONE.1);
+    browser.reload();
     browser.wait_for_text("#devices", "shed");
     shots.take(browser, "welcome");
 
@@ -117,8 +121,10 @@ fn walk(shots: &Album) {
 
     visit.open("/models/garage-door/dataset");
     browser.wait_for(".tile");
-    shots.take(browser, "pictures");
+    shots.take(browser, "dataset");
     browser.script("document.querySelector('#filters').scrollIntoView()");
     browser.click(".tile:nth-child(3)");
-    shots.take(browser, "pictures-grid");
+    shots.take(browser, "dataset-grid");
+    visit.open("/import");
+    shots.take(browser, "import");
 }

@@ -58,6 +58,13 @@ fn real_pictures_become_a_model_on_a_running_device() {
     browser.wait_for_text("#now", "occupied");
     println!("from the open page to a deployed model: {:.1} s", started.elapsed().as_secs_f64());
 
+    // The bundle knows where the camera looks.
+    let bundles = std::fs::read_dir(sandbox.path("studio/models/parking-spot/bundles")).expect("bundles");
+    let bundle = bundles.flatten().next().expect("a bundle").path();
+    let described =
+        sandbox.ajar(&["bundle".as_ref(), "inspect".as_ref(), bundle.as_os_str()]).expect(0).stdout;
+    assert!(described.contains("reference"), "{described}");
+
     // The device says so as well, and follows the camera.
     device.show(lot.last("free"));
     browser.wait_for_text("#now", "free");

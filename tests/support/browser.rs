@@ -291,10 +291,13 @@ impl Browser {
         self.wait(self.client.perform_actions(actions)).expect("a drag");
     }
 
-    /// Writes what is seen, or the whole page, as a PNG file.
+    /// Writes what is seen as a JPEG file.
     pub fn picture(&self, path: &Path) {
         let png = self.wait(self.client.screenshot()).expect("a screenshot");
-        std::fs::write(path, png).expect("a written screenshot");
+        let picture = image::load_from_memory(&png).expect("a picture").into_rgb8();
+        let file = std::fs::File::create(path).expect("a file");
+        let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(file, 88);
+        picture.write_with_encoder(encoder).expect("a written screenshot");
     }
 
     /// A tab of its own, as after closing the one before.

@@ -7,6 +7,7 @@
 //! pictures    models/NAME/frames/CAMERA/ID.jpg: full frames; models/NAME/crops/CAMERA/CROP/ID.png: what is a crop already
 //! crops       what the model sees of them, cut anew whenever the crop is drawn anew
 //! trash       what was deleted, and its way back
+//! references  what the cameras shall look at, for a device to tell that one was moved
 //! training    labelled pictures become a version
 //! seen        models/NAME/recent.tsv: which of a device's recent pictures were dealt with
 //! versions    models/NAME/versions/TIME: what a training made, ready to be signed
@@ -22,6 +23,7 @@ pub mod labels;
 pub mod model;
 pub mod names;
 pub mod pictures;
+mod references;
 pub mod seen;
 pub mod training;
 pub mod trash;

@@ -47,6 +47,7 @@ impl ModelFolder {
             name: self.name.clone(),
             seq: UNSIGNED,
             crops: file.crops.iter().map(|(camera, crop)| (camera.clone(), spec(crop))).collect(),
+            references: self.references(&file)?,
             ..Label::default()
         };
         let (manifest, parts) = pack::describe(label, trained, BACKBONE, Carry::Backbone);

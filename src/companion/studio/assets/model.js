@@ -2,7 +2,7 @@
 
 import { get, model, page, post, put, remove } from "./api.js";
 import { follow } from "./job.js";
-import { ago, attempt, count, find, make, note, percent, sure } from "./say.js";
+import { attempt, count, find, make, note, percent, since, sure } from "./say.js";
 
 const to = model(page.model);
 const PULSE = 5000;
@@ -44,7 +44,7 @@ function watchLine(device, watch) {
     "div",
     { className: "watch" },
     make("strong", { className: `state ${watch.state === "unknown" ? "unknown" : ""}` }, watch.state + why),
-    make("p", { className: "hint" }, `for ${ago(watch.time).replace(" ago", "")} on ${watch.camera} of ${device.status.device}${seq}`),
+    make("p", { className: "hint" }, `${since(watch.time)} on ${watch.camera} of ${device.status.device}${seq}`),
   );
 }
 

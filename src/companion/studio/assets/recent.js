@@ -20,7 +20,7 @@ const grid = new Grid(find("#grid"), {
     make("span", { className: `tag ${item.label ? `state-${page.states.indexOf(item.label) % 8}` : ""}` }, item.label ? `✓ ${item.label}` : `${item.state} ${percent(item.probability)}`),
     make("span", { className: "caption" }, `${item.ago} · ${item.camera}`),
     make("span", { className: "caption" }, `${item.reason.replaceAll("_", " ")}, ${item.agreeing} of ${item.needed}${item.alike > 0 ? ` · +${item.alike} alike` : ""}`),
-    make("span", { className: "caption" }, item.seq ? `bundle ${item.seq}` : "bundle unknown"),
+    make("span", { className: "caption", hidden: !item.older }, `older bundle ${item.seq}`),
     item.nothing ? make("span", { className: "badge" }, "adds nothing") : make("span", { hidden: true }),
   ],
   chosen: (keys) => bar(keys),
@@ -59,8 +59,9 @@ function show() {
   const alike = {};
   for (const leader of Object.values(worth.like)) alike[leader] = (alike[leader] ?? 0) + 1;
   const items = shown();
+  const newest = attempts[0]?.seq;
   grid.show(
-    items.map((one) => ({ ...one, src: source(one), ago: ago(one.time), nothing: nothing(one), alike: alike[one.key] ?? 0 })),
+    items.map((one) => ({ ...one, src: source(one), ago: ago(one.time), older: one.seq !== newest, nothing: nothing(one), alike: alike[one.key] ?? 0 })),
   );
   const other = attempts.length - items.length;
   find("#count").textContent = `${count(items.length, "attempt")}${other > 0 ? `, ${other} more are filtered out` : ""}`;

@@ -119,5 +119,11 @@ export function ago(time) {
   return `${Math.floor(seconds / 86400)} days ago`;
 }
 
+/** For how long already. */
+export function since(time) {
+  const long = ago(time);
+  return long === "just now" ? "for less than a minute" : `for ${long.replace(" ago", "")}`;
+}
+
 /** `n pictures`, with one of them as it should be. */
 export const count = (n, one = "picture") => `${n} ${one}${n === 1 ? "" : "s"}`;
