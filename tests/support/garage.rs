@@ -71,7 +71,7 @@ impl Sun {
 fn scene(sight: Sight, x: f32, y: f32, sun: &Sun) -> Colour {
     let inside = |x1: f32, y1: f32, x2: f32, y2: f32| x >= x1 && x < x2 && y >= y1 && y < y2;
     // A bin stands beside the door on some days.
-    if sight.seed % 3 == 0 && inside(668.0, 322.0, 722.0, 414.0) {
+    if sight.seed.is_multiple_of(3) && inside(668.0, 322.0, 722.0, 414.0) {
         let lid = y < 334.0;
         return if lid { [44.0, 78.0, 52.0] } else { [58.0, 104.0, 68.0] };
     }
@@ -154,7 +154,7 @@ fn garage(x: f32, y: f32) -> Colour {
         let lamp = (104.0..122.0).contains(&y) && (!(78.0..202.0).contains(&x));
         let plate = (120.0..160.0).contains(&x) && (140.0..154.0).contains(&y);
         let glass = (84.0..196.0).contains(&x) && y < 116.0;
-        let tyre = y > 166.0 && (x < 92.0 || x > 188.0);
+        let tyre = y > 166.0 && !(92.0..=188.0).contains(&x);
         return match () {
             () if lamp => [176.0, 34.0, 30.0],
             () if plate => [206.0, 204.0, 190.0],
