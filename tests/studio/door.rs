@@ -323,3 +323,72 @@ fn the_help_names_it_and_mistakes_are_told_before_it_starts() {
     command.args(["studio", "--no-browser", "--listen", &address]);
     sandbox.run(&mut command).expect_error(1, "cannot be listened on");
 }
+
+#[test]
+fn two_studios_in_one_workspace_lose_nothing_of_each_other() {
+    let (sandbox, studio) = with_model();
+    let other_sandbox = Sandbox::new();
+    let workspace = sandbox.path("studio").display().to_string();
+    let other = Studio::start(&other_sandbox, &["--workspace", &workspace]);
+    other.let_in(&other_sandbox);
+    let ids: Vec<String> = (0..24)
+        .map(|seed| {
+            let picture = sandbox.path("one.jpg");
+            garage::draw(Sight { open: seed % 2 == 0, hour: 10.0, seed }).save(&picture).expect("a picture");
+            let body = format!("@{}", picture.display());
+            let said = say(&sandbox, &studio, &["--data-binary", &body], "/api/models/gate/pictures", "200");
+            let said: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+            said["id"].as_str().expect("an id").to_string()
+        })
+        .collect();
+    // Both label at once, one picture at a time, while one adds states.
+    std::thread::scope(|scope| {
+        for (half, sandbox, studio) in [(0, &sandbox, &studio), (1, &other_sandbox, &other)] {
+            let ids = &ids;
+            scope.spawn(move || {
+                for id in ids.iter().skip(half).step_by(2) {
+                    let body = format!(r#"{{"ids":["{id}"],"state":"open"}}"#);
+                    say(sandbox, studio, &["-d", &body, "-H", JSON], "/api/models/gate/labels", "200");
+                    let body = format!(r#"{{"state":"s{}"}}"#, &id[id.len() - 6..]);
+                    let states = "/api/models/gate/states";
+                    let url = format!("{}{states}", studio.origin());
+                    // There is room for sixteen.
+                    studio.curl(sandbox, &["-d", &body, "-H", JSON, &url]);
+                }
+            });
+        }
+    });
+    let labels = fs::read_to_string(sandbox.path("studio/models/gate/labels.tsv")).expect("labels");
+    for id in &ids {
+        assert!(labels.contains(&format!("{id}\topen\n")), "{id} is not in\n{labels}");
+    }
+    let model: toml::Table = fs::read_to_string(sandbox.path("studio/models/gate/model.toml"))
+        .expect("a model")
+        .parse()
+        .expect("TOML");
+    assert_eq!(model["states"].as_array().expect("states").len(), 16);
+}
+
+#[test]
+fn the_browser_is_opened_with_the_printed_address() {
+    use std::os::unix::fs::PermissionsExt;
+    let sandbox = Sandbox::new();
+    let program = sandbox.write("bin/xdg-open", "#!/bin/sh\necho \"$1\" > opened\n");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("a program");
+    let path = format!("{}:{}", sandbox.path("bin").display(), std::env::var("PATH").expect("a path"));
+    let mut command = sandbox.command(AJAR);
+    command.args(["studio", "--workspace", "studio"]).env("PATH", path);
+    let mut child = command.stdout(std::process::Stdio::null()).spawn().expect("ajar studio");
+    let opened = sandbox.path("opened");
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    let url = loop {
+        let said = fs::read_to_string(&opened).unwrap_or_default();
+        if said.ends_with('\n') || std::time::Instant::now() > deadline {
+            break said;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    };
+    let _ = child.kill();
+    let _ = child.wait();
+    assert!(url.starts_with("http://127.0.0.1:") && url.contains("/?token="), "{url:?}");
+}
