@@ -14,7 +14,8 @@ pub struct Studio {
 }
 
 impl Studio {
-    /// Starts it with these words as well. Its workspace is the sandbox's `studio`, its key the sandbox's `k`.
+    /// Starts it with these words as well. Its workspace is the sandbox's `studio` unless they say otherwise, its key the
+    /// sandbox's `k`.
     pub fn start(sandbox: &Sandbox, words: &[&str]) -> Studio {
         Studio::start_with(sandbox, words, &[])
     }
@@ -22,7 +23,10 @@ impl Studio {
     /// The same with these variables.
     pub fn start_with(sandbox: &Sandbox, words: &[&str], variables: &[(&str, &str)]) -> Studio {
         let mut command = sandbox.command(AJAR);
-        command.args(["studio", "--no-browser", "--workspace", "studio", "--key", "k"]).args(words);
+        command.args(["studio", "--no-browser", "--key", "k"]).args(words);
+        if !words.contains(&"--workspace") {
+            command.args(["--workspace", "studio"]);
+        }
         command.envs(variables.iter().copied()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("ajar studio");
         let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
