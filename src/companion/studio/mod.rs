@@ -28,6 +28,7 @@ mod sources;
 
 use super::BACKBONE;
 use super::cache::Cache;
+use super::light::Tones;
 use super::workspace::Workspace;
 use crate::exit::UsageError;
 use anyhow::{Context, Result};
@@ -35,7 +36,7 @@ use door::Door;
 use jobs::Jobs;
 pub use sources::Place;
 use sources::Source;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{Write, stdout};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -70,6 +71,8 @@ pub struct Studio {
     jobs: Jobs,
     /// The newest still of each camera: a video takes a while to give one.
     stills: Mutex<BTreeMap<String, Arc<Vec<u8>>>>,
+    /// By the file of a crop.
+    tones: Mutex<HashMap<PathBuf, Tones>>,
     /// Files of Frigate's that are on their way.
     import: Mutex<Option<TempDir>>,
 }
@@ -89,6 +92,7 @@ pub fn run(options: Options) -> Result<()> {
         cache: Cache::open(&crate::bundle::sha256_hex(BACKBONE)),
         jobs: Jobs::default(),
         stills: Mutex::default(),
+        tones: Mutex::default(),
         import: Mutex::default(),
     };
     let listener = TcpListener::bind(listen).with_context(|| format!("{listen}: cannot be listened on"))?;

@@ -16,7 +16,7 @@ use crate::watch::input::{INPUT_SIDE, Input};
 use anyhow::{Context, Result};
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, Query};
+use axum::extract::{Path as UrlPath, Query};
 use axum::response::Response;
 use image::{ImageFormat, RgbImage};
 use rayon::prelude::*;
@@ -25,13 +25,14 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Cursor;
+use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
 /// The camera of a model's first pictures, where nothing else has one.
 const UPLOADS: &str = "upload";
 
 /// Every camera that a model could have, where its pictures come from, and its crop.
-pub async fn cameras(studio: Shared, Path(model): Path<String>) -> Answer {
+pub async fn cameras(studio: Shared, UrlPath(model): UrlPath<String>) -> Answer {
     answer(studio, move |studio| {
         let model = studio.workspace.model(&model)?;
         Ok(json!({ "cameras": all_cameras(studio, &model)?, "problems": problems(studio) }))
@@ -69,7 +70,7 @@ pub struct Freshness {
 /// A still of a camera, whole.
 pub async fn still(
     studio: Shared,
-    Path((model, camera)): Path<(String, String)>,
+    UrlPath((model, camera)): UrlPath<(String, String)>,
     Query(Freshness { fresh }): Query<Freshness>,
 ) -> Result<Response, Failure> {
     work(studio, move |studio| {
@@ -119,7 +120,7 @@ pub struct Preview {
 /// Exactly what a model would see of the still: its input, made by the device's own way.
 pub async fn preview(
     studio: Shared,
-    Path((model, camera)): Path<(String, String)>,
+    UrlPath((model, camera)): UrlPath<(String, String)>,
     Query(Preview { crop }): Query<Preview>,
 ) -> Result<Response, Failure> {
     work(studio, move |studio| {
@@ -141,17 +142,15 @@ fn png(picture: &RgbImage) -> Result<Vec<u8>> {
 }
 
 /// All examples, for the grid.
-pub async fn list(studio: Shared, Path(model): Path<String>) -> Answer {
-    answer(studio, move |studio| examples(&studio.workspace.model(&model)?)).await
+pub async fn list(studio: Shared, UrlPath(model): UrlPath<String>) -> Answer {
+    answer(studio, move |studio| examples(studio, &studio.workspace.model(&model)?)).await
 }
 
-pub fn examples(model: &ModelFolder) -> Result<Value> {
+pub fn examples(studio: &Studio, model: &ModelFolder) -> Result<Value> {
     let file = model.file()?;
     let pictures = model.pictures()?;
     let cut = model.cut_all(&file, &pictures)?;
-    let tones =
-        |(_, path): &(usize, std::path::PathBuf)| Some(Tones::of(&image::open(path).ok()?.into_rgb8()));
-    let tones: Vec<Option<Tones>> = cut.par_iter().map(tones).collect();
+    let tones: Vec<Option<Tones>> = cut.par_iter().map(|(_, path)| tones(studio, path)).collect();
     let known: Vec<Tones> = tones.iter().flatten().copied().collect();
     let mut of_known = lights(&known).into_iter();
     let rows: Vec<Value> = cut
@@ -169,6 +168,17 @@ pub fn examples(model: &ModelFolder) -> Result<Value> {
         "without_crop": without,
         "quarantined": model.quarantined(),
     }))
+}
+
+/// What a crop's light is judged by. A crop never changes at its path, and thousands are asked for again and again.
+fn tones(studio: &Studio, crop: &Path) -> Option<Tones> {
+    let known = || studio.tones.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(tones) = known().get(crop) {
+        return Some(*tones);
+    }
+    let tones = Tones::of(&image::open(crop).ok()?.into_rgb8());
+    known().insert(crop.into(), tones);
+    Some(tones)
 }
 
 fn row(
@@ -189,7 +199,10 @@ fn row(
 }
 
 /// The crop of an example. Its address has the crop's edges, so that it may be kept for ever.
-pub async fn crop(studio: Shared, Path((model, id)): Path<(String, String)>) -> Result<Response, Failure> {
+pub async fn crop(
+    studio: Shared,
+    UrlPath((model, id)): UrlPath<(String, String)>,
+) -> Result<Response, Failure> {
     work(studio, move |studio| {
         let model = studio.workspace.model(&model)?;
         let picture = model.picture(&id)?;
@@ -204,7 +217,10 @@ pub async fn crop(studio: Shared, Path((model, id)): Path<(String, String)>) -> 
     .await
 }
 
-pub async fn frame(studio: Shared, Path((model, id)): Path<(String, String)>) -> Result<Response, Failure> {
+pub async fn frame(
+    studio: Shared,
+    UrlPath((model, id)): UrlPath<(String, String)>,
+) -> Result<Response, Failure> {
     work(studio, move |studio| {
         let bytes = fs::read(studio.workspace.model(&model)?.picture(&id)?.path)?;
         Ok(lasting(kind(&bytes), bytes))
@@ -213,7 +229,7 @@ pub async fn frame(studio: Shared, Path((model, id)): Path<(String, String)>) ->
 }
 
 /// Takes a picture of a camera now.
-pub async fn take(studio: Shared, Path((model, camera)): Path<(String, String)>) -> Answer {
+pub async fn take(studio: Shared, UrlPath((model, camera)): UrlPath<(String, String)>) -> Answer {
     answer(studio, move |studio| {
         let model = studio.workspace.model(&model)?;
         let source = source_of(studio, &camera);
@@ -238,7 +254,7 @@ pub struct Upload {
 /// A picture from the user's own files: the body is the file.
 pub async fn upload(
     studio: Shared,
-    Path(model): Path<String>,
+    UrlPath(model): UrlPath<String>,
     Query(Upload { camera, modified, name }): Query<Upload>,
     body: Bytes,
 ) -> Answer {

@@ -217,7 +217,7 @@ pub fn recent(studio: &Studio, model: &ModelFolder) -> Result<Markup> {
 
 pub fn dataset(studio: &Studio, model: &ModelFolder) -> Result<Markup> {
     let file = model.file()?;
-    let examples = examples(model)?;
+    let examples = examples(studio, model)?;
     let report = file.version.as_ref().and_then(|version| model.report(version).ok()).unwrap_or_default();
     let doubts = doubts(&report);
     let data = json!({ "model": model.name, "examples": examples, "doubts": doubts });

@@ -124,8 +124,7 @@ pub fn examples(studio: &Studio, model: &ModelFolder) -> Result<Markup> {
         .keys()
         .filter(|camera| collect::source_of(studio, camera).is_some_and(|s| s.link().is_some()));
     let live: Vec<&String> = live.collect();
-    let data =
-        json!({ "model": model.name, "examples": all_examples(model)?, "sourced": sourced, "live": live });
+    let data = json!({ "model": model.name, "examples": all_examples(studio, model)?, "sourced": sourced, "live": live });
     let frame = Frame {
         title: "Assign examples",
         module: Some("assign"),
