@@ -2,7 +2,7 @@
 
 use crate::exit::UsageError;
 use anyhow::{Context, Result, anyhow, bail};
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::header::HOST;
 use hyper::{Method, Request};
@@ -20,7 +20,11 @@ const SOCKET: &str = "/run/ajard/control.sock";
 const SSH_LIMIT: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(50);
 /// An installation tries the model and may wait for a slow card.
-const ANSWER_LIMIT: Duration = Duration::from_secs(300);
+const CHANGE_LIMIT: Duration = Duration::from_secs(300);
+/// Whatever else takes longer comes from a device that hangs, or is not reached any more.
+const ANSWER_LIMIT: Duration = Duration::from_secs(20);
+/// Most bytes of an answer.
+const MAX_ANSWER: usize = 64 << 20;
 
 /// Where a device is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,10 +138,11 @@ impl Device {
     /// The answer; [`Refused`] if the device gave none.
     fn answer(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Bytes> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let limit = if method == Method::GET { ANSWER_LIMIT } else { CHANGE_LIMIT };
         let exchange = exchange(&self.socket, method, path, body);
-        let answered = runtime.block_on(async { tokio::time::timeout(ANSWER_LIMIT, exchange).await });
+        let answered = runtime.block_on(async { tokio::time::timeout(limit, exchange).await });
         let (status, bytes) = answered
-            .map_err(|_| anyhow!("no answer within {} s", ANSWER_LIMIT.as_secs()))
+            .map_err(|_| anyhow!("no answer within {} s", limit.as_secs()))
             .and_then(|answer| answer)
             .with_context(|| {
                 format!("{}: is ajard running, and are you root or in the group ajar?", self.name)
@@ -169,7 +174,9 @@ async fn exchange(
     tokio::spawn(connection);
     let response = sender.send_request(request).await?;
     let status = response.status();
-    Ok((status, response.into_body().collect().await?.to_bytes()))
+    let answer = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
+    let answer = answer.map_err(|why| anyhow!("an answer that breaks off, or is too long: {why}"))?;
+    Ok((status, answer.to_bytes()))
 }
 
 /// Forwards the remote socket to one in a private directory.

@@ -11,8 +11,8 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 /// What the user named on the command line.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,12 +59,26 @@ struct Kept {
 /// A device that is asked again and again, by one connection.
 pub struct Link {
     address: Address,
-    open: Mutex<Option<Device>>,
+    open: Mutex<Option<Arc<Device>>>,
+    cameras: Mutex<Option<Cameras>>,
+}
+
+/// The cameras of a device, or why it did not say: a page asks many times, and a device that is gone lets each wait.
+struct Cameras {
+    asked: Instant,
+    names: Result<Vec<String>, String>,
+}
+
+/// How long they are taken for true.
+const CAMERAS_LAST: Duration = Duration::from_secs(5);
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Link {
     pub fn new(address: Address) -> Link {
-        Link { address, open: Mutex::new(None) }
+        Link { address, open: Mutex::new(None), cameras: Mutex::new(None) }
     }
 
     pub fn name(&self) -> String {
@@ -76,17 +90,28 @@ impl Link {
 
     /// Asks the device. A connection that broke is made anew, once.
     fn ask<T>(&self, question: impl Fn(&Device) -> Result<T>) -> Result<T> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(device) = &*open {
-            match question(device) {
-                Err(error) if !error.is::<Refused>() => *open = None,
+        let known = lock(&self.open).clone();
+        if let Some(device) = known {
+            match question(&device) {
+                Err(error) if !error.is::<Refused>() => {
+                    lock(&self.open).take_if(|open| Arc::ptr_eq(open, &device));
+                }
                 answered => return answered,
             }
         }
-        let device = Device::open(&self.address)?;
-        let answered = question(&device);
-        *open = Some(device);
-        answered
+        let device = self.connect()?;
+        question(&device)
+    }
+
+    /// One connection for all who ask at the same time.
+    fn connect(&self) -> Result<Arc<Device>> {
+        let mut open = lock(&self.open);
+        if let Some(device) = &*open {
+            return Ok(device.clone());
+        }
+        let device = Arc::new(Device::open(&self.address)?);
+        *open = Some(device.clone());
+        Ok(device)
     }
 
     pub fn get(&self, path: &str) -> Result<Value> {
@@ -102,9 +127,18 @@ impl Link {
     }
 
     fn cameras(&self) -> Result<Vec<String>> {
-        let status = self.get("/v1/status")?;
-        let names = status["cameras"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        Ok(names.map(str::to_string).collect())
+        let mut known = lock(&self.cameras);
+        if known.as_ref().is_none_or(|known| known.asked.elapsed() > CAMERAS_LAST) {
+            let names = self.get("/v1/status").map(|status| {
+                let names = status["cameras"].as_array().into_iter().flatten().filter_map(Value::as_str);
+                names.map(str::to_string).collect()
+            });
+            let names = names.map_err(|why| format!("{why:#}"));
+            // Counted from the answer: it may have taken long.
+            *known = Some(Cameras { asked: Instant::now(), names });
+        }
+        let known = known.as_ref().context("they were just asked for")?;
+        known.names.clone().map_err(|why| anyhow::anyhow!(why))
     }
 
     /// What the device has kept of a camera, the oldest first: whole frames, and crops of this model. Empty from a device
