@@ -197,7 +197,7 @@ fn tunnel(destination: &str, port: Option<u16>, remote: &Path) -> Result<(PathBu
     let start = Instant::now();
     while !local.exists() {
         if let Some(status) = tunnel.child.try_wait()? {
-            bail!("ssh {destination} failed ({status}); its own words are above");
+            bail!("ssh {destination} failed ({status}); its own words are in the terminal");
         }
         if start.elapsed() > SSH_LIMIT {
             bail!("ssh {destination} has not connected within {} s", SSH_LIMIT.as_secs());

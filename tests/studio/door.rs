@@ -313,6 +313,8 @@ fn the_help_names_it_and_mistakes_are_told_before_it_starts() {
         assert!(help.contains(option), "{option}");
     }
     sandbox.ajar_line("studio --no-browser --pictures nowhere").expect_error(2, "--pictures nowhere: ");
+    fs::create_dir(sandbox.path("empty")).expect("a folder");
+    sandbox.ajar_line("studio --no-browser --pictures empty").expect_error(2, "no picture in it or below it");
     sandbox
         .ajar_line("studio --no-browser --video nowhere.mp4")
         .expect_error(2, "--video nowhere.mp4: no such file");

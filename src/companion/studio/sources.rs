@@ -3,6 +3,7 @@
 use crate::companion::dataset::pictures_below;
 use crate::companion::footage;
 use crate::companion::moment::{self, Moment};
+use crate::companion::picture;
 use crate::companion::remote::{Address, Device, Refused};
 use crate::companion::workspace::names::slug;
 use crate::exit::UsageError;
@@ -197,6 +198,10 @@ impl Source {
                 Place::Pictures(folder) => {
                     let folder = fs::canonicalize(&folder)
                         .map_err(|error| UsageError(format!("--pictures {}: {error}", folder.display())))?;
+                    if pictures_below(&folder)?.is_empty() {
+                        let why = "no picture in it or below it; want JPEG, PNG or WebP files";
+                        bail!(UsageError(format!("--pictures {}: {why}", folder.display())));
+                    }
                     Source::Pictures { camera: camera(&folder, folder.file_name()), folder }
                 }
                 Place::Video(file) => {
@@ -247,9 +252,14 @@ impl Source {
                 }
             },
             Source::Pictures { folder, .. } => {
+                // Cameras leave files behind that are cut short.
+                let whole =
+                    |path: &PathBuf| fs::read(path).ok().filter(|bytes| picture::decode(bytes).is_ok());
                 let paths = pictures_below(folder)?;
-                let newest = paths.last().with_context(|| format!("{}: no picture", folder.display()))?;
-                Ok(Still::frame(fs::read(newest)?, moment_of_file(newest)))
+                let newest = paths.iter().rev().find_map(|path| Some((path, whole(path)?)));
+                let (path, bytes) =
+                    newest.with_context(|| format!("{}: no picture that can be read", folder.display()))?;
+                Ok(Still::frame(bytes, moment_of_file(path)))
             }
             Source::Video { file, .. } => {
                 let frame = footage::frames(file, 1)?.pop();

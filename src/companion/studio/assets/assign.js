@@ -154,7 +154,9 @@ async function collect() {
   await load();
   find("#assign").hidden = false;
   if (said) find("#problem").textContent = said;
-  if (found) note(found.added > 0 ? `${count(found.added)} added.` : "There is nothing new to be found.");
+  if (!found) return;
+  const broken = found.unreadable > 0 ? ` ${count(found.unreadable)} could not be read.` : "";
+  note((found.added > 0 ? `${count(found.added)} added.` : "There is nothing new to be found.") + broken);
 }
 
 find("#by-state").addEventListener("click", () => way(true));
