@@ -14,9 +14,14 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// Bytes of a token.
 const TOKEN: usize = 24;
+/// A wrong password costs this long, and only so many are tried at once.
+const SECOND_THOUGHTS: Duration = Duration::from_secs(1);
+const TRIES_AT_ONCE: usize = 4;
 /// Everything comes from this server, and nothing is run that stands in a page.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -27,6 +32,7 @@ pub struct Door {
     /// What Host may say; anything where there is a password, which a foreign name does not know.
     hosts: Option<[String; 2]>,
     password: Option<String>,
+    tries: Semaphore,
     /// Until it is used.
     token: Mutex<Option<String>>,
     sessions: Mutex<BTreeSet<String>>,
@@ -40,6 +46,7 @@ impl Door {
             hosts: password.is_none().then(|| [address.to_string(), format!("localhost:{port}")]),
             token: Mutex::new(if password.is_none() { Some(random()?) } else { None }),
             password,
+            tries: Semaphore::new(TRIES_AT_ONCE),
             sessions: Mutex::default(),
         })
     }
@@ -69,8 +76,13 @@ impl Door {
         good
     }
 
-    pub fn is_password(&self, given: &str) -> bool {
-        self.password.as_ref().is_some_and(|password| same(password, given))
+    pub async fn is_password(&self, given: &str) -> bool {
+        let _try = self.tries.acquire().await;
+        let good = self.password.as_ref().is_some_and(|password| same(password, given));
+        if !good {
+            tokio::time::sleep(SECOND_THOUGHTS).await;
+        }
+        good
     }
 
     /// Lets a browser in from now on.

@@ -63,7 +63,7 @@ pub fn attempts(studio: &Studio, model: &ModelFolder) -> Result<(Vec<Attempt>, V
     states.sort();
     let (mut all, mut problems) = (Vec::new(), Vec::new());
     for (device, link) in links(studio) {
-        let recent = match link.get("/v1/recent") {
+        let recent = match link.recent() {
             Ok(recent) => recent,
             Err(why) => {
                 problems.push(format!("{}: {why:#}", link.name()));

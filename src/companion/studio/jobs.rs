@@ -52,9 +52,7 @@ impl Jobs {
         work: impl FnOnce(&ProgressBar) -> Result<Value> + Send + 'static,
     ) -> Result<(), UsageError> {
         let mut jobs = self.lock();
-        if jobs.get(model).is_some_and(|job| job.progress().phase == "running") {
-            return Err(UsageError("this model is being worked on; wait until that is done".into()));
-        }
+        check(&jobs, model)?;
         let job = Arc::new(Job { kind, bar: ProgressBar::hidden(), end: Mutex::new(None) });
         jobs.insert(model.into(), job.clone());
         std::thread::spawn(move || {
@@ -65,6 +63,11 @@ impl Jobs {
         Ok(())
     }
 
+    /// Whether nothing is at work on a model.
+    pub fn check_idle(&self, model: &str) -> Result<(), UsageError> {
+        check(&self.lock(), model)
+    }
+
     pub fn progress(&self, model: &str) -> Progress {
         let idle = Progress { phase: "idle", ..Progress::default() };
         self.lock().get(model).map_or(idle, |job| job.progress())
@@ -72,6 +75,13 @@ impl Jobs {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Job>>> {
         self.by_model.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn check(jobs: &BTreeMap<String, Arc<Job>>, model: &str) -> Result<(), UsageError> {
+    match jobs.get(model).is_some_and(|job| job.progress().phase == "running") {
+        true => Err(UsageError("this model is being worked on; wait until that is done".into())),
+        false => Ok(()),
     }
 }
 

@@ -62,6 +62,7 @@ pub struct Link {
     address: Address,
     open: Mutex<Option<Arc<Device>>>,
     cameras: Mutex<Option<Cameras>>,
+    recent: Mutex<Option<(Instant, Arc<Value>)>>,
 }
 
 /// The cameras of a device, or why it did not say: a page asks many times, and a device that is gone lets each wait.
@@ -72,6 +73,8 @@ struct Cameras {
 
 /// How long they are taken for true.
 const CAMERAS_LAST: Duration = Duration::from_secs(5);
+/// How long a list of recent attempts is: the page asks for each of its pictures.
+const RECENT_LASTS: Duration = Duration::from_secs(2);
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -79,7 +82,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Link {
     pub fn new(address: Address) -> Link {
-        Link { address, open: Mutex::new(None), cameras: Mutex::new(None) }
+        Link { address, open: Mutex::new(None), cameras: Mutex::new(None), recent: Mutex::new(None) }
     }
 
     pub fn name(&self) -> String {
@@ -125,6 +128,19 @@ impl Link {
 
     pub fn post(&self, path: &str, body: &[u8]) -> Result<Value> {
         self.ask(|device| device.post(path, body.to_vec()))
+    }
+
+    /// What it saw lately, the newest first.
+    pub fn recent(&self) -> Result<Arc<Value>> {
+        let mut known = lock(&self.recent);
+        if let Some((asked, recent)) = &*known
+            && asked.elapsed() < RECENT_LASTS
+        {
+            return Ok(recent.clone());
+        }
+        let recent = Arc::new(self.get("/v1/recent")?);
+        *known = Some((Instant::now(), recent.clone()));
+        Ok(recent)
     }
 
     fn cameras(&self) -> Result<Vec<String>> {

@@ -83,9 +83,25 @@ impl ModelFolder {
         Ok(pictures)
     }
 
+    /// Looks for this one only: a page asks for hundreds.
     pub fn picture(&self, id: &str) -> Result<Picture> {
-        let found = self.pictures()?.into_iter().find(|picture| picture.id == id);
-        found.ok_or_else(|| UsageError(format!("there is no picture {id:?}")).into())
+        let missing = || UsageError(format!("there is no picture {id:?}"));
+        names::check_id(id).map_err(|_| missing())?;
+        let camera = |folder: &Path| Some(folder.file_name()?.to_str()?.to_string());
+        let frames = list(&self.path().join(FRAMES))?.into_iter().filter_map(|folder| {
+            let camera = camera(&folder).filter(|camera| names::check_camera(camera).is_ok())?;
+            Some((camera, None, file_of(&folder, id)?))
+        });
+        let crops = self.file()?.crops;
+        let crops = crops.iter().filter_map(|(camera, crop)| {
+            let crop = crop.folder();
+            let path = file_of(&self.place(camera, Some(&crop)), id)?;
+            Some((camera.clone(), Some(crop), path))
+        });
+        let found = frames.chain(crops).next();
+        let (camera, crop, path) = found.ok_or_else(missing)?;
+        let state = Labels::read(self)?.get(id).map(str::to_string);
+        Ok(Picture { id: id.into(), camera, path, crop, state })
     }
 
     /// Where pictures of a camera are: full frames, or those that are crops already.
@@ -186,7 +202,12 @@ impl ModelFolder {
 }
 
 fn is_in(folder: &Path, id: &str) -> bool {
-    EXTENSIONS.iter().any(|extension| folder.join(id).with_extension(extension).exists())
+    file_of(folder, id).is_some()
+}
+
+fn file_of(folder: &Path, id: &str) -> Option<PathBuf> {
+    let paths = EXTENSIONS.iter().map(|extension| folder.join(id).with_extension(extension));
+    paths.into_iter().find(|path| path.is_file())
 }
 
 fn id_of(path: &Path) -> Option<String> {

@@ -11,6 +11,8 @@ async function ask(method, path, body) {
     options.body = body;
   } else if (body !== undefined) {
     options.body = JSON.stringify(body);
+    // What is kept while the page closes must arrive all the same.
+    options.keepalive = method === "PUT";
     options.headers["Content-Type"] = "application/json";
   }
   let answer;

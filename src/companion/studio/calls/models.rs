@@ -33,7 +33,11 @@ pub async fn create(studio: Shared, Json(draft): Json<Draft>) -> Answer {
 }
 
 pub async fn remove(studio: Shared, Path(model): Path<String>) -> Answer {
-    answer(studio, move |studio| Ok(json!({ "undo": studio.workspace.model(&model)?.remove()? }))).await
+    answer(studio, move |studio| {
+        studio.jobs.check_idle(&model)?;
+        Ok(json!({ "undo": studio.workspace.model(&model)?.remove()? }))
+    })
+    .await
 }
 
 #[derive(Deserialize)]
