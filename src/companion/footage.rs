@@ -7,7 +7,6 @@ use crate::exit::UsageError;
 use anyhow::{Context, Result};
 use std::fs;
 use std::path::Path;
-use std::time::SystemTime;
 
 /// Time that the conversion of a frame may take.
 const CONVERSION: Option<gstreamer::ClockTime> = Some(gstreamer::ClockTime::from_seconds(5));
@@ -50,7 +49,7 @@ fn start(path: &Path) -> Option<Moment> {
     let named = moment::of_name(&path.file_name()?.to_string_lossy());
     named.or_else(|| {
         let modified = fs::metadata(path).and_then(|meta| meta.modified()).ok()?;
-        Some(modified.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs() as Moment)
+        Some(moment::on_the_wall(modified.try_into().ok()?))
     })
 }
 

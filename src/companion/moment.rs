@@ -75,6 +75,12 @@ pub fn of_exif(file: &[u8]) -> Option<Moment> {
     of_name(&String::from_utf8_lossy(texts.first()?))
 }
 
+/// What the clock on the wall said here, as the names of a camera's files do.
+pub fn on_the_wall(instant: jiff::Timestamp) -> Moment {
+    let wall = instant.to_zoned(TimeZone::system()).datetime();
+    wall.to_zoned(TimeZone::UTC).map_or(instant, |zoned| zoned.timestamp()).as_second()
+}
+
 /// The day of a moment, as in 2026-01-31.
 pub fn day(moment: Moment) -> String {
     let time = jiff::Timestamp::from_second(moment).unwrap_or_default();

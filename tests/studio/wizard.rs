@@ -36,6 +36,17 @@ fn real_pictures_become_a_model_on_a_running_device() {
     browser.wait_for_text("#outcome", "Trained");
     browser.wait_for_text(".verdict", "right");
 
+    // What the camera showed now has the time of now, in the time of here.
+    let here =
+        jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d_").to_string();
+    let frames = std::fs::read_dir(sandbox.path("studio/models/parking-spot/frames/lot")).expect("frames");
+    let names: Vec<String> =
+        frames.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    assert!(
+        names.iter().all(|name| name.starts_with("2013-") || name.starts_with(&here)),
+        "{here}: {names:?}"
+    );
+
     // Try it on what the camera shows.
     browser.press("Look now");
     browser.wait_for_text("#said-state", "occupied");

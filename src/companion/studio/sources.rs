@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 /// What the user named on the command line.
 #[derive(Clone, Debug, PartialEq)]
@@ -189,10 +189,9 @@ pub fn plain_id(id: &Value) -> Option<String> {
     good.then_some(text)
 }
 
-/// A time that a device gave: RFC 3339, or seconds since 1970.
+/// A time that a device gave, in RFC 3339.
 pub fn of_time(time: &Value) -> Option<Moment> {
-    let text = time.as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
-    text.map(|time| time.as_second()).or_else(|| time.as_i64())
+    Some(moment::on_the_wall(time.as_str()?.parse().ok()?))
 }
 
 impl Source {
@@ -257,7 +256,7 @@ impl Source {
     pub fn still(&self, camera: &str) -> Result<Still> {
         match self {
             Source::Device(link) => match link.get_bytes(&format!("/v1/cameras/{camera}/snapshot")) {
-                Ok(bytes) => Ok(Still::frame(bytes, Some(jiff::Timestamp::now().as_second()))),
+                Ok(bytes) => Ok(Still::frame(bytes, Some(moment::on_the_wall(jiff::Timestamp::now())))),
                 // A camera that is down: the newest frame that the device kept.
                 Err(error) => {
                     let kept = link.gallery(camera, "").unwrap_or_default();
@@ -323,7 +322,7 @@ fn moment_of_file(path: &Path) -> Option<Moment> {
     let named = moment::of_name(&path.file_name()?.to_string_lossy());
     named.or_else(|| {
         let modified = fs::metadata(path).and_then(|meta| meta.modified()).ok()?;
-        Some(modified.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs() as Moment)
+        Some(moment::on_the_wall(modified.try_into().ok()?))
     })
 }
 

@@ -197,7 +197,7 @@ fn stamp(moment: super::moment::Moment) -> String {
     time.strftime("%Y-%m-%d_%H-%M-%S").to_string()
 }
 
-/// The wall clock, for names.
+/// The wall clock, for names. In UTC, so that their order is that of time also when clocks are set back in autumn.
 pub fn now() -> super::moment::Moment {
     jiff::Timestamp::now().as_second()
 }

@@ -3,13 +3,16 @@
 import { post } from "./api.js";
 import { count, find, note } from "./say.js";
 
+/** When a file was changed, in milliseconds, as the clock on the wall said. */
+const onTheWall = ({ lastModified }) => Math.round(lastModified - new Date(lastModified).getTimezoneOffset() * 60000);
+
 /** Sends the files one after the other; gives how many were new and why others were refused. */
 async function send(to, files, camera, sent) {
   let added = 0;
   const refused = [];
   for (const [i, file] of files.entries()) {
     sent(i);
-    const query = new URLSearchParams({ modified: Math.round(file.lastModified), name: file.name });
+    const query = new URLSearchParams({ modified: onTheWall(file), name: file.name });
     if (camera) query.set("camera", camera);
     try {
       const answer = await post(`${to("/pictures")}?${query}`, file);

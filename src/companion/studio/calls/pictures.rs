@@ -245,7 +245,7 @@ pub async fn take(studio: Shared, UrlPath((model, camera)): UrlPath<(String, Str
 pub struct Upload {
     /// Needed where several have a crop.
     camera: Option<String>,
-    /// Milliseconds since 1970, as the browser knows of the file.
+    /// Milliseconds since 1970, as the clock on the wall said when the file was changed.
     modified: Option<i64>,
     /// The file's name.
     name: Option<String>,

@@ -1,5 +1,6 @@
 //! What a training came to, for people.
 
+use crate::companion::moment;
 use maud::{Markup, html};
 use serde_json::Value;
 
@@ -12,11 +13,11 @@ pub fn accuracy(report: &Value) -> String {
     report["cross_validation"]["accuracy"].as_f64().map_or("?".into(), percent)
 }
 
-/// The time of a version, from its name.
+/// When a version was made, from its name, which is in UTC, as the clock on the wall said.
 pub fn when(version: &str) -> String {
-    let (day, time) = version.split_once('_').unwrap_or((version, ""));
-    let time: Vec<&str> = time.split(['-', '_']).take(2).collect();
-    format!("{day} {}", time.join(":"))
+    let instant = moment::of_name(version).and_then(|moment| jiff::Timestamp::from_second(moment).ok());
+    let wall = instant.and_then(|instant| jiff::Timestamp::from_second(moment::on_the_wall(instant)).ok());
+    wall.map_or_else(|| version.to_string(), |wall| wall.strftime("%Y-%m-%d %H:%M").to_string())
 }
 
 pub fn verdict(report: &Value) -> Markup {
@@ -97,15 +98,5 @@ pub fn confusion(report: &Value) -> Markup {
                 }
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_are_named_by_their_time() {
-        assert_eq!(when("2026-03-02_18-02-11_0"), "2026-03-02 18:02");
     }
 }
