@@ -97,9 +97,35 @@ fn what_a_device_saw_becomes_examples_and_a_better_model() {
     browser.keys("2");
     browser.until("an example again", || frames() == before + 1);
 
+    // Something that there is no state for yet. A name that will not do is refused.
+    browser.until("a picture without a state", || browser.count(with_picture) > 1);
+    browser.script("document.querySelector('#toasts').replaceChildren()");
+    browser.click(".tile:has(img):has(.tag:not([class*=state-]))");
+    for (name, answer) in [("OPEN", "is there twice"), ("half open", "became half open")] {
+        browser.press("New state");
+        browser.fill("dialog input", name);
+        browser.press("Save");
+        browser.until(answer, || (browser.text("#problem") + &browser.text("#toasts")).contains(answer));
+    }
+    let file = fs::read_to_string(model.join("model.toml")).expect("a model");
+    assert!(file.contains("half open"), "{file}");
+    browser.press("Undo");
+    browser.until("the example that is gone", || frames() == before + 1);
+    // A state without a picture cannot be trained: the page says so. It goes again.
+    visit.open("/models/garage-door");
+    browser.press("Train again");
+    browser.wait_for_text("#problem", "half open");
+    visit.open("/models/garage-door/dataset");
+    browser.click("#state-list li:nth-child(3) button:last-child");
+    browser.click("dialog [value=yes]");
+    browser.wait_for_text("#toasts", "half open is deleted.");
+    visit.open("/models/garage-door/recent");
+    browser.click("input[name=useful]");
+    browser.wait_for(with_picture);
+
     // Put away, and back.
     let shown = || visit.tiles().len();
-    browser.press("×");
+    browser.script("document.querySelector('#toasts').replaceChildren()");
     let all = shown();
     browser.click(".tile:last-child");
     browser.press("Put away");

@@ -2,7 +2,7 @@
 
 import { get, model, page, post } from "./api.js";
 import { Grid, picture, stateButtons, stateOf } from "./grid.js";
-import { ago, attempt, count, find, make, note, percent } from "./say.js";
+import { ago, attempt, count, find, make, note, percent, word } from "./say.js";
 
 const to = model(page.model);
 const filters = find("#filters");
@@ -70,13 +70,25 @@ function show() {
 function bar(keys) {
   const box = find("#states");
   box.hidden = keys.length === 0;
+  const fresh = make("button", { type: "button", className: "button quiet" }, "New state");
+  fresh.addEventListener("click", () => giveNew([...grid.selected]));
   const away = make("button", { type: "button", className: "button quiet" }, "Put away");
   away.addEventListener("click", () => hide([...grid.selected]));
   box.replaceChildren(
     make("span", { className: "hint" }, `${keys.length} selected`),
     ...stateButtons(page.states, (state) => give([...grid.selected], state)),
+    fresh,
     away,
   );
+}
+
+/** The pictures show something that the model has no state for yet. */
+async function giveNew(keys) {
+  const state = (await word("What is the new state called?", ""))?.trim();
+  if (!state) return;
+  if (!(await attempt(() => post(to("/states"), { state }), find("#problem")))) return;
+  page.states.push(state);
+  await give(keys, state);
 }
 
 const chosen = (keys) => attempts.filter((one) => keys.includes(one.key));
