@@ -96,6 +96,7 @@ fn what_a_device_saw_becomes_examples_and_a_better_model() {
     browser.click(with_picture);
     browser.keys("2");
     browser.until("an example again", || frames() == before + 1);
+    browser.wait_for_text("#toasts", "became closed");
 
     // Something that there is no state for yet. A name that will not do is refused.
     browser.until("a picture without a state", || browser.count(with_picture) > 1);
