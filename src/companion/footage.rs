@@ -5,7 +5,6 @@ use super::moment::{self, Moment};
 use crate::config::Codec;
 use crate::exit::UsageError;
 use anyhow::{Context, Result};
-use std::fs;
 use std::path::Path;
 
 /// Time that the conversion of a frame may take.
@@ -25,7 +24,8 @@ pub fn frames(path: &Path, count: usize) -> Result<Vec<Frame>> {
     if !path.is_file() {
         return Err(UsageError(format!("{}: no such file", name())).into());
     }
-    let start = start(path);
+    // By its name, or by its file, which is written until it ends.
+    let start = moment::of_file(path);
     let mut clip = Clip::open(&name(), Codec::H264)?;
     // Only once it plays does a file tell its length.
     let mut next_one = clip.next()?;
@@ -42,15 +42,6 @@ pub fn frames(path: &Path, count: usize) -> Result<Vec<Frame>> {
         next_one = clip.next()?;
     }
     Ok(frames)
-}
-
-/// When a video began: by its name, or by its file, which is written until it ends.
-fn start(path: &Path) -> Option<Moment> {
-    let named = moment::of_name(&path.file_name()?.to_string_lossy());
-    named.or_else(|| {
-        let modified = fs::metadata(path).and_then(|meta| meta.modified()).ok()?;
-        Some(moment::on_the_wall(modified.try_into().ok()?))
-    })
 }
 
 fn jpeg(sample: &gstreamer::Sample) -> Result<Vec<u8>> {

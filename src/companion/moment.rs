@@ -6,6 +6,8 @@
 use exif::{In, Tag};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use std::fs;
+use std::path::Path;
 
 /// Seconds since 1970.
 pub type Moment = i64;
@@ -73,6 +75,15 @@ pub fn of_exif(file: &[u8]) -> Option<Moment> {
     let field = exif.get_field(Tag::DateTimeOriginal, In::PRIMARY)?;
     let exif::Value::Ascii(texts) = &field.value else { return None };
     of_name(&String::from_utf8_lossy(texts.first()?))
+}
+
+/// When a file was written, as its name says or its own time.
+pub fn of_file(path: &Path) -> Option<Moment> {
+    let named = of_name(&path.file_name()?.to_string_lossy());
+    named.or_else(|| {
+        let modified = fs::metadata(path).and_then(|meta| meta.modified()).ok()?;
+        Some(on_the_wall(modified.try_into().ok()?))
+    })
 }
 
 /// What the clock on the wall said here, as the names of a camera's files do.

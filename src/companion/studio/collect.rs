@@ -45,14 +45,13 @@ pub fn collect(studio: &Studio, model: &ModelFolder, bar: &ProgressBar) -> Resul
         return Err(UsageError("no camera has a crop yet: draw one first".into()).into());
     }
     let each = EXAMPLES.div_ceil(crops.len());
-    let (mut added, mut unreadable, mut cameras) = (0, 0, 0);
+    let (mut added, mut unreadable) = (0, 0);
     for (camera, crop) in &crops {
         start(bar, 0, "looking for pictures");
         let mut stills = Vec::new();
         for source in sources_of(studio, camera) {
             stills.extend(source.candidates(camera, &model.name, CANDIDATES)?);
         }
-        cameras += usize::from(!stills.is_empty());
         let known = known(model, camera, crop)?;
         let ids: BTreeSet<String> = model.pictures()?.into_iter().map(|picture| picture.id).collect();
         let new: Vec<Still> = stills
@@ -69,7 +68,7 @@ pub fn collect(studio: &Studio, model: &ModelFolder, bar: &ProgressBar) -> Resul
             added += 1;
         }
     }
-    Ok(json!({ "added": added, "unreadable": unreadable, "cameras": cameras }))
+    Ok(json!({ "added": added, "unreadable": unreadable }))
 }
 
 /// Makes an example of a picture, whole or not.

@@ -4,7 +4,7 @@
 //! knows the password. Requests that another page makes in the user's browser are refused by Host, Origin and
 //! Sec-Fetch-Site.
 
-use super::pages;
+use super::{lock, pages};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -53,7 +53,7 @@ impl Door {
 
     /// The token for the printed URL, if it opens the door.
     pub fn token(&self) -> Option<String> {
-        self.token.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.token).clone()
     }
 
     fn knows_host(&self, host: &str) -> bool {
@@ -63,12 +63,12 @@ impl Door {
     fn has_session(&self, headers: &HeaderMap) -> bool {
         let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
         let pairs = cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let sessions = lock(&self.sessions);
         pairs.into_iter().any(|(name, value)| name == self.cookie && sessions.contains(value))
     }
 
     fn take_token(&self, given: &str) -> bool {
-        let mut token = self.token.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut token = lock(&self.token);
         let good = token.as_ref().is_some_and(|token| same(token, given));
         if good {
             *token = None;
@@ -89,7 +89,7 @@ impl Door {
     pub fn welcome(&self) -> Response {
         let Ok(session) = random() else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
         let cookie = format!("{}={session}; HttpOnly; SameSite=Strict; Path=/", self.cookie);
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner).insert(session);
+        lock(&self.sessions).insert(session);
         ([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response()
     }
 }

@@ -3,7 +3,8 @@
 use super::Studio;
 use super::calls::devices::{link, links};
 use super::collect::{self, features_of};
-use super::sources::{Still, of_time, plain_id};
+use super::link::{of_time, plain_id};
+use super::sources::Still;
 use crate::companion::moment::Moment;
 use crate::companion::picture;
 use crate::companion::shipped_plan;

@@ -1,5 +1,6 @@
 //! Jobs: work that takes longer than a page may wait. At most one a model at a time.
 
+use super::lock;
 use crate::companion::studio::failure::said;
 use crate::exit::UsageError;
 use anyhow::Result;
@@ -7,7 +8,7 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -58,7 +59,7 @@ impl Jobs {
         std::thread::spawn(move || {
             let end = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&job.bar)));
             let end = end.unwrap_or_else(|_| Err(anyhow::anyhow!("it crashed; the terminal has more")));
-            *job.end.lock().unwrap_or_else(PoisonError::into_inner) = Some(end.map_err(|error| said(&error)));
+            *lock(&job.end) = Some(end.map_err(|error| said(&error)));
         });
         Ok(())
     }
@@ -74,7 +75,7 @@ impl Jobs {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Job>>> {
-        self.by_model.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.by_model)
     }
 }
 
@@ -96,7 +97,7 @@ impl Job {
             left: self.bar.eta().as_secs(),
             ..Progress::default()
         };
-        match &*self.end.lock().unwrap_or_else(PoisonError::into_inner) {
+        match &*lock(&self.end) {
             None => {}
             Some(Ok(result)) => (progress.phase, progress.result) = ("done", Some(result.clone())),
             Some(Err(why)) => (progress.phase, progress.why) = ("failed", Some(why.clone())),

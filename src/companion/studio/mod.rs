@@ -6,6 +6,7 @@
 //! pages       what is shown, as HTML; assets has the style and the modules that make it move
 //! calls       what a page asks for: JSON
 //! sources     devices, videos and folders that pictures come from
+//! link        one device, asked again and again
 //! collect     the most different of their pictures become a model's examples
 //! improve     what a device saw lately, and which of it is worth a label
 //! jobs        work that takes longer than a page may wait
@@ -22,6 +23,7 @@ mod door;
 mod failure;
 mod improve;
 mod jobs;
+mod link;
 mod pages;
 mod server;
 mod sources;
@@ -41,7 +43,7 @@ use std::io::{Write, stdout};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tempfile::TempDir;
 
 /// Whether a browser is opened.
@@ -75,6 +77,11 @@ pub struct Studio {
     tones: Mutex<HashMap<PathBuf, Tones>>,
     /// Files of Frigate's that are on their way.
     import: Mutex<Option<TempDir>>,
+}
+
+/// What a thread that crashed has left is whole: nothing is changed in steps.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Serves until the program is ended.

@@ -1,19 +1,17 @@
 //! Sources: where the studio's pictures come from. Devices, videos, folders of pictures.
 
+use super::link::{Kept, Link};
 use crate::companion::dataset::pictures_below;
 use crate::companion::footage;
 use crate::companion::moment::{self, Moment};
 use crate::companion::picture;
-use crate::companion::remote::{Address, Device, Refused};
+use crate::companion::remote::Address;
 use crate::companion::workspace::names::slug;
 use crate::exit::UsageError;
 use anyhow::{Context, Result, bail};
-use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 /// What the user named on the command line.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,150 +46,6 @@ impl Still {
     const fn frame(bytes: Vec<u8>, moment: Option<Moment>) -> Still {
         Still { bytes, moment, whole: true }
     }
-}
-
-/// A picture that a device has kept.
-struct Kept {
-    path: String,
-    moment: Option<Moment>,
-    whole: bool,
-}
-
-/// A device that is asked again and again, by one connection.
-pub struct Link {
-    address: Address,
-    open: Mutex<Option<Arc<Device>>>,
-    cameras: Mutex<Option<Cameras>>,
-    recent: Mutex<Option<(Instant, Arc<Value>)>>,
-}
-
-/// The cameras of a device, or why it did not say: a page asks many times, and a device that is gone lets each wait.
-struct Cameras {
-    asked: Instant,
-    names: Result<Vec<String>, String>,
-}
-
-/// How long they are taken for true.
-const CAMERAS_LAST: Duration = Duration::from_secs(5);
-/// How long a list of recent attempts is: the page asks for each of its pictures.
-const RECENT_LASTS: Duration = Duration::from_secs(2);
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Link {
-    pub fn new(address: Address) -> Link {
-        Link { address, open: Mutex::new(None), cameras: Mutex::new(None), recent: Mutex::new(None) }
-    }
-
-    pub fn name(&self) -> String {
-        match &self.address {
-            Address::Socket(path) => path.display().to_string(),
-            Address::Ssh { destination, .. } => destination.clone(),
-        }
-    }
-
-    /// Asks the device. A connection that broke is made anew, once.
-    fn ask<T>(&self, question: impl Fn(&Device) -> Result<T>) -> Result<T> {
-        let known = lock(&self.open).clone();
-        if let Some(device) = known {
-            match question(&device) {
-                Err(error) if !error.is::<Refused>() => {
-                    lock(&self.open).take_if(|open| Arc::ptr_eq(open, &device));
-                }
-                answered => return answered,
-            }
-        }
-        let device = self.connect()?;
-        question(&device)
-    }
-
-    /// One connection for all who ask at the same time.
-    fn connect(&self) -> Result<Arc<Device>> {
-        let mut open = lock(&self.open);
-        if let Some(device) = &*open {
-            return Ok(device.clone());
-        }
-        let device = Arc::new(Device::open(&self.address)?);
-        *open = Some(device.clone());
-        Ok(device)
-    }
-
-    pub fn get(&self, path: &str) -> Result<Value> {
-        self.ask(|device| device.get(path))
-    }
-
-    pub fn get_bytes(&self, path: &str) -> Result<Vec<u8>> {
-        self.ask(|device| device.get_bytes(path))
-    }
-
-    pub fn post(&self, path: &str, body: &[u8]) -> Result<Value> {
-        self.ask(|device| device.post(path, body.to_vec()))
-    }
-
-    /// What it saw lately, the newest first.
-    pub fn recent(&self) -> Result<Arc<Value>> {
-        let mut known = lock(&self.recent);
-        if let Some((asked, recent)) = &*known
-            && asked.elapsed() < RECENT_LASTS
-        {
-            return Ok(recent.clone());
-        }
-        let recent = Arc::new(self.get("/v1/recent")?);
-        *known = Some((Instant::now(), recent.clone()));
-        Ok(recent)
-    }
-
-    fn cameras(&self) -> Result<Vec<String>> {
-        let mut known = lock(&self.cameras);
-        if known.as_ref().is_none_or(|known| known.asked.elapsed() > CAMERAS_LAST) {
-            let names = self.get("/v1/status").map(|status| {
-                let names = status["cameras"].as_array().into_iter().flatten().filter_map(Value::as_str);
-                names.map(str::to_string).collect()
-            });
-            let names = names.map_err(|why| format!("{why:#}"));
-            // Counted from the answer: it may have taken long.
-            *known = Some(Cameras { asked: Instant::now(), names });
-        }
-        let known = known.as_ref().context("they were just asked for")?;
-        known.names.clone().map_err(|why| anyhow::anyhow!(why))
-    }
-
-    /// What the device has kept of a camera, the oldest first: whole frames, and crops of this model. Empty from a device
-    /// that keeps nothing.
-    fn gallery(&self, camera: &str, model: &str) -> Result<Vec<Kept>> {
-        let list = match self.get(&format!("/v1/cameras/{camera}/gallery")) {
-            Err(error) if error.downcast_ref::<Refused>().is_some_and(|refused| refused.status == 404) => {
-                return Ok(Vec::new());
-            }
-            list => list?,
-        };
-        let kept = |row: &Value| {
-            let id = plain_id(&row["id"])?;
-            let own = row["model"].as_str().is_none_or(|of| of == model);
-            own.then(|| Kept {
-                path: format!("/v1/cameras/{camera}/gallery/{id}"),
-                // A clock that was not set tells nothing.
-                moment: of_time(&row["time"]).filter(|_| row["uncertain"] != true),
-                whole: row["model"].is_null(),
-            })
-        };
-        Ok(list["frames"].as_array().into_iter().flatten().filter_map(kept).collect())
-    }
-}
-
-/// An id that a device gave, if it can be a part of a path.
-pub fn plain_id(id: &Value) -> Option<String> {
-    let text = id.as_str().map_or_else(|| id.to_string(), str::to_string);
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
-    let good = !text.is_empty() && text.len() <= 128 && text.chars().all(plain) && !text.starts_with('.');
-    good.then_some(text)
-}
-
-/// A time that a device gave, in RFC 3339.
-pub fn of_time(time: &Value) -> Option<Moment> {
-    Some(moment::on_the_wall(time.as_str()?.parse().ok()?))
 }
 
 impl Source {
@@ -274,7 +128,7 @@ impl Source {
                 let newest = paths.iter().rev().find_map(|path| Some((path, whole(path)?)));
                 let (path, bytes) =
                     newest.with_context(|| format!("{}: no picture that can be read", folder.display()))?;
-                Ok(Still::frame(bytes, moment_of_file(path)))
+                Ok(Still::frame(bytes, moment::of_file(path)))
             }
             Source::Video { file, .. } => {
                 let frame = footage::frames(file, 1)?.pop();
@@ -305,7 +159,7 @@ impl Source {
                 let own = |(path, bytes): &(&PathBuf, Vec<u8>)| {
                     moment::of_name(&path.file_name()?.to_string_lossy()).or_else(|| moment::of_exif(bytes))
                 };
-                let files = read.iter().map(|(path, _)| moment_of_file(path)).collect();
+                let files = read.iter().map(|(path, _)| moment::of_file(path)).collect();
                 let (moments, _) = moment::choose(read.iter().map(own).collect(), files);
                 let still = |((_, bytes), moment)| Still::frame(bytes, moment);
                 Ok(read.into_iter().zip(moments).map(still).collect())
@@ -316,14 +170,6 @@ impl Source {
             }
         }
     }
-}
-
-fn moment_of_file(path: &Path) -> Option<Moment> {
-    let named = moment::of_name(&path.file_name()?.to_string_lossy());
-    named.or_else(|| {
-        let modified = fs::metadata(path).and_then(|meta| meta.modified()).ok()?;
-        Some(moment::on_the_wall(modified.try_into().ok()?))
-    })
 }
 
 /// At most `most` of them, evenly over all.

@@ -51,23 +51,18 @@ function watch(field) {
   });
   field.addEventListener("blur", () => {
     visited.add(field);
-    afterPress(say);
+    if (!pressed) say();
   });
 }
 
 /** While a button is being pressed, nothing may push it away from under the pointer. */
 let pressed = false;
-let due;
-function afterPress(work) {
-  if (pressed) due = work;
-  else work();
-}
 document.addEventListener("pointerdown", () => (pressed = true), true);
 for (const event of ["pointerup", "pointercancel"]) {
   document.addEventListener(event, () => {
     pressed = false;
-    setTimeout(() => due?.());
-    setTimeout(() => (due = undefined));
+    // After the click.
+    setTimeout(say);
   });
 }
 

@@ -110,20 +110,20 @@ export function word(question, value) {
 
 export const percent = (share) => `${Math.round(share * 100)} %`;
 
-/** How long ago, for people. */
-export function ago(time) {
+/** The time that has gone by, for people; nothing under a minute. */
+function gone(time) {
   const seconds = Math.max(0, (Date.now() - new Date(time).getTime()) / 1000);
-  if (seconds < 60) return "just now";
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
-  if (seconds < 172800) return `${Math.floor(seconds / 3600)} h ago`;
-  return `${Math.floor(seconds / 86400)} days ago`;
+  if (seconds < 60) return undefined;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 172800) return `${Math.floor(seconds / 3600)} h`;
+  return `${Math.floor(seconds / 86400)} days`;
 }
 
+/** How long ago. */
+export const ago = (time) => (gone(time) ? `${gone(time)} ago` : "just now");
+
 /** For how long already. */
-export function since(time) {
-  const long = ago(time);
-  return long === "just now" ? "for less than a minute" : `for ${long.replace(" ago", "")}`;
-}
+export const since = (time) => `for ${gone(time) ?? "less than a minute"}`;
 
 /** `n pictures`, with one of them as it should be. */
 export const count = (n, one = "picture") => `${n} ${one}${n === 1 ? "" : "s"}`;

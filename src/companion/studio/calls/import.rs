@@ -3,6 +3,7 @@
 
 use super::{Answer, answer};
 use crate::companion::frigate;
+use crate::companion::studio::lock;
 use crate::companion::studio::server::Shared;
 use crate::companion::workspace::make_folder;
 use crate::exit::UsageError;
@@ -13,7 +14,6 @@ use serde::Deserialize;
 use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::PoisonError;
 use tempfile::TempDir;
 
 const CONFIG: &str = "config.yml";
@@ -27,7 +27,7 @@ pub async fn begin(studio: Shared, body: Bytes) -> Answer {
         let folder = tempfile::Builder::new().prefix("import-").tempdir_in(&cache)?;
         fs::write(folder.path().join(CONFIG), &body)?;
         make_folder(&folder.path().join(CLIPS))?;
-        *studio.import.lock().unwrap_or_else(PoisonError::into_inner) = Some(folder);
+        *lock(&studio.import) = Some(folder);
         Ok(())
     })
     .await
@@ -43,7 +43,7 @@ pub struct Place {
 pub async fn picture(studio: Shared, Query(Place { path }): Query<Place>, body: Bytes) -> Answer {
     answer(studio, move |studio| {
         let path = inside(&path)?;
-        let import = studio.import.lock().unwrap_or_else(PoisonError::into_inner);
+        let import = lock(&studio.import);
         let folder = import.as_ref().ok_or_else(not_begun)?;
         let path = folder.path().join(CLIPS).join(path);
         make_folder(path.parent().unwrap_or(Path::new("")))?;
@@ -76,8 +76,7 @@ fn inside(path: &str) -> Result<PathBuf, UsageError> {
 /// Takes everything over.
 pub async fn finish(studio: Shared) -> Answer {
     answer(studio, |studio| {
-        let folder: TempDir =
-            studio.import.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or_else(not_begun)?;
+        let folder: TempDir = lock(&studio.import).take().ok_or_else(not_begun)?;
         let clips = folder.path().join(CLIPS);
         let imported = frigate::import(&folder.path().join(CONFIG), Some((&clips, &studio.workspace)))
             // Where the files lay for a moment tells the user nothing.

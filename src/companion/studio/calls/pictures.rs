@@ -3,11 +3,11 @@
 use super::{Answer, answer, lasting, passing, work};
 use crate::companion::light::{Tones, lights};
 use crate::companion::picture;
-use crate::companion::studio::Studio;
 use crate::companion::studio::collect::source_of;
 use crate::companion::studio::failure::Failure;
 use crate::companion::studio::server::Shared;
 use crate::companion::studio::sources::Still;
+use crate::companion::studio::{Studio, lock};
 use crate::companion::workspace::model::CropFile;
 use crate::companion::workspace::pictures::{Added, Picture};
 use crate::companion::workspace::{ModelFolder, names, now};
@@ -16,7 +16,7 @@ use crate::watch::input::{INPUT_SIDE, Input};
 use anyhow::{Context, Result};
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path as UrlPath, Query};
+use axum::extract::{Path, Query};
 use axum::response::Response;
 use image::{ImageFormat, RgbImage};
 use rayon::prelude::*;
@@ -25,14 +25,14 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Cursor;
-use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::path::Path as FilePath;
+use std::sync::Arc;
 
 /// The camera of a model's first pictures, where nothing else has one.
 const UPLOADS: &str = "upload";
 
 /// Every camera that a model could have, where its pictures come from, and its crop.
-pub async fn cameras(studio: Shared, UrlPath(model): UrlPath<String>) -> Answer {
+pub async fn cameras(studio: Shared, Path(model): Path<String>) -> Answer {
     answer(studio, move |studio| {
         let model = studio.workspace.model(&model)?;
         Ok(json!({ "cameras": all_cameras(studio, &model)?, "problems": problems(studio) }))
@@ -70,7 +70,7 @@ pub struct Freshness {
 /// A still of a camera, whole.
 pub async fn still(
     studio: Shared,
-    UrlPath((model, camera)): UrlPath<(String, String)>,
+    Path((model, camera)): Path<(String, String)>,
     Query(Freshness { fresh }): Query<Freshness>,
 ) -> Result<Response, Failure> {
     work(studio, move |studio| {
@@ -88,7 +88,7 @@ fn kind(bytes: &[u8]) -> &'static str {
 
 /// The still that was shown last: what is drawn on it and what is cut from it must be the same.
 fn known_still(studio: &Studio, model: &ModelFolder, camera: &str) -> Result<Arc<Vec<u8>>> {
-    let stills = studio.stills.lock().unwrap_or_else(PoisonError::into_inner);
+    let stills = lock(&studio.stills);
     let known = stills.get(camera).cloned();
     drop(stills);
     known.map_or_else(|| fresh_still(studio, model, camera), Ok)
@@ -106,7 +106,7 @@ fn fresh_still(studio: &Studio, model: &ModelFolder, camera: &str) -> Result<Arc
         }
     };
     let bytes = Arc::new(bytes);
-    let mut stills = studio.stills.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut stills = lock(&studio.stills);
     stills.insert(camera.into(), bytes.clone());
     Ok(bytes)
 }
@@ -120,7 +120,7 @@ pub struct Preview {
 /// Exactly what a model would see of the still: its input, made by the device's own way.
 pub async fn preview(
     studio: Shared,
-    UrlPath((model, camera)): UrlPath<(String, String)>,
+    Path((model, camera)): Path<(String, String)>,
     Query(Preview { crop }): Query<Preview>,
 ) -> Result<Response, Failure> {
     work(studio, move |studio| {
@@ -142,7 +142,7 @@ fn png(picture: &RgbImage) -> Result<Vec<u8>> {
 }
 
 /// All examples, for the grid.
-pub async fn list(studio: Shared, UrlPath(model): UrlPath<String>) -> Answer {
+pub async fn list(studio: Shared, Path(model): Path<String>) -> Answer {
     answer(studio, move |studio| examples(studio, &studio.workspace.model(&model)?)).await
 }
 
@@ -171,8 +171,8 @@ pub fn examples(studio: &Studio, model: &ModelFolder) -> Result<Value> {
 }
 
 /// What a crop's light is judged by. A crop never changes at its path, and thousands are asked for again and again.
-fn tones(studio: &Studio, crop: &Path) -> Option<Tones> {
-    let known = || studio.tones.lock().unwrap_or_else(PoisonError::into_inner);
+fn tones(studio: &Studio, crop: &FilePath) -> Option<Tones> {
+    let known = || lock(&studio.tones);
     if let Some(tones) = known().get(crop) {
         return Some(*tones);
     }
@@ -199,10 +199,7 @@ fn row(
 }
 
 /// The crop of an example. Its address has the crop's edges, so that it may be kept for ever.
-pub async fn crop(
-    studio: Shared,
-    UrlPath((model, id)): UrlPath<(String, String)>,
-) -> Result<Response, Failure> {
+pub async fn crop(studio: Shared, Path((model, id)): Path<(String, String)>) -> Result<Response, Failure> {
     work(studio, move |studio| {
         let model = studio.workspace.model(&model)?;
         let picture = model.picture(&id)?;
@@ -217,10 +214,7 @@ pub async fn crop(
     .await
 }
 
-pub async fn frame(
-    studio: Shared,
-    UrlPath((model, id)): UrlPath<(String, String)>,
-) -> Result<Response, Failure> {
+pub async fn frame(studio: Shared, Path((model, id)): Path<(String, String)>) -> Result<Response, Failure> {
     work(studio, move |studio| {
         let bytes = fs::read(studio.workspace.model(&model)?.picture(&id)?.path)?;
         Ok(lasting(kind(&bytes), bytes))
@@ -229,7 +223,7 @@ pub async fn frame(
 }
 
 /// Takes a picture of a camera now.
-pub async fn take(studio: Shared, UrlPath((model, camera)): UrlPath<(String, String)>) -> Answer {
+pub async fn take(studio: Shared, Path((model, camera)): Path<(String, String)>) -> Answer {
     answer(studio, move |studio| {
         let model = studio.workspace.model(&model)?;
         let source = source_of(studio, &camera);
@@ -254,7 +248,7 @@ pub struct Upload {
 /// A picture from the user's own files: the body is the file.
 pub async fn upload(
     studio: Shared,
-    UrlPath(model): UrlPath<String>,
+    Path(model): Path<String>,
     Query(Upload { camera, modified, name }): Query<Upload>,
     body: Bytes,
 ) -> Answer {

@@ -1,0 +1,153 @@
+//! A device that is asked again and again, by one connection.
+
+use super::lock;
+use crate::companion::moment::{self, Moment};
+use crate::companion::remote::{Address, Device, Refused};
+use anyhow::{Result, anyhow};
+use serde_json::Value;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// A page asks for the cameras many times, and a device that is gone lets each wait.
+const CAMERAS_LAST: Duration = Duration::from_secs(5);
+/// A page asks for each of its pictures.
+const RECENT_LASTS: Duration = Duration::from_secs(2);
+
+pub struct Link {
+    address: Address,
+    open: Mutex<Option<Arc<Device>>>,
+    cameras: Known<Vec<String>>,
+    recent: Known<Arc<Value>>,
+}
+
+/// A picture that a device has kept.
+pub struct Kept {
+    pub path: String,
+    pub moment: Option<Moment>,
+    /// A whole frame; else the crop of a model.
+    pub whole: bool,
+}
+
+/// What a device said a moment ago, or why it did not. All who ask in between share it.
+struct Known<T> {
+    lasts: Duration,
+    said: Mutex<Option<(Instant, Result<T, String>)>>,
+}
+
+impl<T: Clone> Known<T> {
+    fn new(lasts: Duration) -> Known<T> {
+        Known { lasts, said: Mutex::new(None) }
+    }
+
+    fn get(&self, ask: impl FnOnce() -> Result<T>) -> Result<T> {
+        let mut known = lock(&self.said);
+        let fresh = known.take().filter(|(asked, _)| asked.elapsed() < self.lasts);
+        let (asked, said) = fresh.unwrap_or_else(|| {
+            let said = ask().map_err(|why| format!("{why:#}"));
+            // Counted from the answer: it may have taken long.
+            (Instant::now(), said)
+        });
+        *known = Some((asked, said.clone()));
+        said.map_err(|why| anyhow!(why))
+    }
+}
+
+impl Link {
+    pub fn new(address: Address) -> Link {
+        let (cameras, recent) = (Known::new(CAMERAS_LAST), Known::new(RECENT_LASTS));
+        Link { address, open: Mutex::new(None), cameras, recent }
+    }
+
+    pub fn name(&self) -> String {
+        match &self.address {
+            Address::Socket(path) => path.display().to_string(),
+            Address::Ssh { destination, .. } => destination.clone(),
+        }
+    }
+
+    /// Asks the device. A connection that broke is made anew, once.
+    fn ask<T>(&self, question: impl Fn(&Device) -> Result<T>) -> Result<T> {
+        let known = lock(&self.open).clone();
+        if let Some(device) = known {
+            match question(&device) {
+                Err(error) if !error.is::<Refused>() => {
+                    lock(&self.open).take_if(|open| Arc::ptr_eq(open, &device));
+                }
+                answered => return answered,
+            }
+        }
+        let device = self.connect()?;
+        question(&device)
+    }
+
+    /// One connection for all who ask at the same time.
+    fn connect(&self) -> Result<Arc<Device>> {
+        let mut open = lock(&self.open);
+        if let Some(device) = &*open {
+            return Ok(device.clone());
+        }
+        let device = Arc::new(Device::open(&self.address)?);
+        *open = Some(device.clone());
+        Ok(device)
+    }
+
+    pub fn get(&self, path: &str) -> Result<Value> {
+        self.ask(|device| device.get(path))
+    }
+
+    pub fn get_bytes(&self, path: &str) -> Result<Vec<u8>> {
+        self.ask(|device| device.get_bytes(path))
+    }
+
+    pub fn post(&self, path: &str, body: &[u8]) -> Result<Value> {
+        self.ask(|device| device.post(path, body.to_vec()))
+    }
+
+    /// What it saw lately, the newest first.
+    pub fn recent(&self) -> Result<Arc<Value>> {
+        self.recent.get(|| self.get("/v1/recent").map(Arc::new))
+    }
+
+    pub fn cameras(&self) -> Result<Vec<String>> {
+        self.cameras.get(|| {
+            let status = self.get("/v1/status")?;
+            let names = status["cameras"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            Ok(names.map(str::to_string).collect())
+        })
+    }
+
+    /// What the device has kept of a camera, the oldest first: whole frames, and crops of this model. Empty from a device
+    /// that keeps nothing.
+    pub fn gallery(&self, camera: &str, model: &str) -> Result<Vec<Kept>> {
+        let list = match self.get(&format!("/v1/cameras/{camera}/gallery")) {
+            Err(error) if error.downcast_ref::<Refused>().is_some_and(|refused| refused.status == 404) => {
+                return Ok(Vec::new());
+            }
+            list => list?,
+        };
+        let kept = |row: &Value| {
+            let id = plain_id(&row["id"])?;
+            let own = row["model"].as_str().is_none_or(|of| of == model);
+            own.then(|| Kept {
+                path: format!("/v1/cameras/{camera}/gallery/{id}"),
+                // A clock that was not set tells nothing.
+                moment: of_time(&row["time"]).filter(|_| row["uncertain"] != true),
+                whole: row["model"].is_null(),
+            })
+        };
+        Ok(list["frames"].as_array().into_iter().flatten().filter_map(kept).collect())
+    }
+}
+
+/// An id that a device gave, if it can be a part of a path.
+pub fn plain_id(id: &Value) -> Option<String> {
+    let text = id.as_str().map_or_else(|| id.to_string(), str::to_string);
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
+    let good = !text.is_empty() && text.len() <= 128 && text.chars().all(plain) && !text.starts_with('.');
+    good.then_some(text)
+}
+
+/// A time that a device gave, in RFC 3339.
+pub fn of_time(time: &Value) -> Option<Moment> {
+    Some(moment::on_the_wall(time.as_str()?.parse().ok()?))
+}
