@@ -4,7 +4,7 @@ CARGO = scripts/cargo
 PREFIX = /usr/local
 DESTDIR =
 
-.PHONY: demo test test-studio screenshots test-deps check build install deps models check-models plan bench-engine bench-accuracy bench-capture bench-motion bench-arm test-cpus test-cpus-qemu test-cpus-bochs test-gpio powercut fuzz faults soak build-debug clean
+.PHONY: decoders demo test test-studio screenshots test-deps check build install deps models check-models plan bench-engine bench-accuracy bench-capture bench-motion bench-arm test-cpus test-cpus-qemu test-cpus-bochs test-gpio powercut fuzz faults soak build-debug clean
 
 demo: deps
 	$(CARGO) build --locked --bins --example demo
@@ -29,11 +29,16 @@ check:
 build: deps
 	$(CARGO) build --locked --release --bins
 
+# Halves ajard's memory. Optional: without them it takes the system's decoders.
+decoders: deps
+	scripts/build-decoders
+
 # Builds nothing, so that root does not: make build comes first.
 install:
 	@test -x target/release/ajard || { echo "run make build first"; exit 1; }
 	install -D -m 755 target/release/ajard $(DESTDIR)$(PREFIX)/bin/ajard
 	install -D -m 755 target/release/ajar $(DESTDIR)$(PREFIX)/bin/ajar
+	if [ -d target/lib/ajar ]; then install -d $(DESTDIR)$(PREFIX)/lib/ajar && cp -P target/lib/ajar/* $(DESTDIR)$(PREFIX)/lib/ajar; fi
 	install -d $(DESTDIR)/etc/systemd/system $(DESTDIR)/etc/ajar/trusted-keys.d
 	install -D -m 644 systemd/ajar.sysusers $(DESTDIR)/usr/lib/sysusers.d/ajar.conf
 	@test -n "$(DESTDIR)" || systemd-sysusers /usr/lib/sysusers.d/ajar.conf || groupadd --system ajar
@@ -103,6 +108,7 @@ fuzz: deps
 
 # ajard's modes beside a peer that decodes every frame, on the same live streams.
 bench-capture: deps
+	@scripts/build-decoders --missing
 	@benches/capture/run.sh
 
 # Every fault of a camera, many times; as root also those of the network.

@@ -1,7 +1,7 @@
 //! What watching a camera costs: ajard in each of its modes, and a peer that works as Frigate does, on the same
 //! live stream one after the other, in rounds. README.md says how to read it.
 //!
-//! `make bench-capture`, or `cargo bench --bench capture -- [--rounds N] [--seconds N] [--streams 1280x720p5/2,...]`
+//! `make bench-capture`, or `cargo bench --bench capture -- [--rounds N] [--seconds N, at most 20] [--streams 1280x720p5/2,...]`
 
 #[path = "../../tests/support/cli.rs"]
 mod cli;
@@ -22,8 +22,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// Time in which a program connects, loads its model and verifies its first state.
-const SETTLING: Duration = Duration::from_secs(6);
+/// Time in which a program connects, loads its model and has taken its first six looks, whose pictures it keeps.
+const SETTLING: Duration = Duration::from_secs(56);
 /// What cameras are set to by their makers: 2 Mbit/s for 720p at 15 frames a second.
 const BITS_PER_PIXEL: f64 = 0.15;
 const CLIP: &str = "/usr/share/doc/opencv-doc/examples/data/vtest.avi";
@@ -120,7 +120,7 @@ fn main() {
         at.and_then(|at| options.get(at + 1)).map_or(default, String::as_str).to_string()
     };
     let rounds: usize = option("--rounds", "3").parse().expect("--rounds: a number");
-    let seconds: u64 = option("--seconds", "30").parse().expect("--seconds: a number");
+    let seconds: u64 = option("--seconds", "20").parse().expect("--seconds: a number");
     let streams = option("--streams", STREAMS);
     let counts = option("--cameras", "1,4,16");
     let only = option("--only", "");

@@ -12,7 +12,7 @@ use super::recent::{Extent, Recent};
 use super::snapshots::Snapshots;
 use crate::camera::Reader;
 use crate::config::{Config, Privacy};
-use crate::watch::crop::{CropBuffer, Region};
+use crate::watch::crop::{CropBuffer, PixelRect, Region};
 use crate::watch::frame::Frame;
 use embassy_time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
@@ -64,9 +64,18 @@ struct Visit {
 struct Subject {
     model: Option<String>,
     region: Region,
-    /// What has been most unlike the gallery, and how much, since the last offer.
-    best: Option<(u32, Picture)>,
+    /// What has been most unlike the gallery since the last offer.
+    best: Option<Candidate>,
     offered: Option<Instant>,
+}
+
+/// A frame that may be offered. Few are, so that it becomes a JPEG file only then.
+struct Candidate {
+    novelty: u32,
+    /// A copy: a decoder may have few buffers.
+    sample: gstreamer::Sample,
+    time: Timestamp,
+    traits: Traits,
 }
 
 impl Curator {
@@ -179,26 +188,30 @@ impl Visit {
         let (camera, subjects) = (&self.camera, &mut self.subjects);
         // A frame that cannot be read is the camera's to complain of.
         let _ = self.reader.read(&sample, now, |frame| {
-            subjects.iter_mut().for_each(|subject| subject.look(frame, time, camera, &sources.gallery));
+            let gallery = &sources.gallery;
+            subjects.iter_mut().for_each(|subject| subject.look(frame, &sample, time, camera, gallery));
         });
     }
 }
 
 impl Subject {
-    fn look(&mut self, frame: &Frame, time: Timestamp, camera: &str, gallery: &Gallery) {
+    fn look(
+        &mut self,
+        frame: &Frame,
+        sample: &gstreamer::Sample,
+        time: Timestamp,
+        camera: &str,
+        gallery: &Gallery,
+    ) {
         let Some(rect) = self.region.pixels(frame.width, frame.height) else { return };
         let (look, light) = look::of(frame, rect);
         let traits = Traits { when: when(time), light, look, model: self.model.clone() };
-        let novelty = gallery.novelty(camera, &traits);
-        if self.best.as_ref().is_some_and(|(best, _)| novelty <= *best) {
+        let Some(novelty) = gallery.novelty(camera, &traits) else { return };
+        if self.best.as_ref().is_some_and(|best| novelty <= best.novelty) {
             return;
         }
-        match jpeg::of_frame(frame, self.region) {
-            Ok(jpeg) => {
-                let picture = Picture { jpeg, time, width: rect.width, height: rect.height, traits };
-                self.best = Some((novelty, picture));
-            }
-            Err(why) => log::warn!("gallery: a frame of {camera}: {why}"),
+        if let Some(sample) = copied(sample) {
+            self.best = Some(Candidate { novelty, sample, time, traits });
         }
     }
 
@@ -211,9 +224,25 @@ impl Subject {
         if self.offered.is_some_and(|offered| now.saturating_duration_since(offered) < pause) {
             return;
         }
-        if let Some((_, picture)) = self.best.take() {
-            self.offered = Some(now);
-            gallery.offer(camera, picture);
+        let Some(Candidate { sample, time, traits, .. }) = self.best.take() else { return };
+        self.offered = Some(now);
+        let region = self.region;
+        let encoded = Reader::default().read(&sample, Instant::MIN, |frame| {
+            let PixelRect { width, height, .. } = region.pixels(frame.width, frame.height)?;
+            Some(jpeg::of_frame(frame, region).map(|jpeg| (jpeg, width, height)))
+        });
+        match encoded {
+            Ok(Some(Ok((jpeg, width, height)))) => {
+                gallery.offer(camera, Picture { jpeg, time, width, height, traits });
+            }
+            Ok(Some(Err(why))) => log::warn!("gallery: a frame of {camera}: {why}"),
+            // Seen, and measured, when it was looked at.
+            Ok(None) | Err(_) => {}
         }
     }
+}
+
+fn copied(sample: &gstreamer::Sample) -> Option<gstreamer::Sample> {
+    let buffer = sample.buffer()?.copy_deep().ok()?;
+    Some(gstreamer::Sample::builder().buffer(&buffer).caps(&sample.caps()?.to_owned()).build())
 }

@@ -141,10 +141,11 @@ impl Gallery {
         self.rooms.get(camera).map_or(0, |room| room.lock().len())
     }
 
-    /// How unlike all frames of the camera a new one is.
-    pub fn novelty(&self, camera: &str, traits: &Traits) -> u32 {
-        let room = self.rooms.get(camera);
-        room.map_or(0, |room| novelty(room.lock().iter().map(|kept| &kept.traits), traits))
+    /// How unlike all frames of the camera a new one is; `None` if one shows the same already.
+    pub fn novelty(&self, camera: &str, new: &Traits) -> Option<u32> {
+        let frames = self.rooms.get(camera)?.lock();
+        let kept = || frames.iter().map(|kept| &kept.traits);
+        (!is_repetition(kept(), new)).then(|| novelty(kept(), new))
     }
 
     /// Keeps a frame if it shows something new, in the place of others if there is no room.

@@ -73,14 +73,17 @@ fn convert(
     Ok(buffer)
 }
 
-/// From a frame's colours to JPEG's. Grey stays grey, so that only luma depends on all three.
+/// From a frame's colours to JPEG's, in units of 1 / `ONE`. Grey stays grey, so that only luma depends on all three.
 struct ToJpeg {
-    black: f32,
-    gain: f32,
+    gain: i32,
+    /// Of a luma of 0, and what rounds.
+    offset: i32,
     /// Y, U and V of one unit of U, and of V.
-    of_u: [f32; 3],
-    of_v: [f32; 3],
+    of_u: [i32; 3],
+    of_v: [i32; 3],
 }
+
+const ONE: f32 = 65536.0;
 
 impl ToJpeg {
     fn new(Colour { matrix, range }: Colour) -> ToJpeg {
@@ -93,30 +96,37 @@ impl ToJpeg {
             Range::Full => (0.0, 1.0, 1.0),
         };
         let green = 1.0 - red - blue;
+        let fixed = |value: f32| (value * ONE).round() as i32;
         let unit = |u: f32, v: f32| {
             let (r, b) = (2.0 * (1.0 - red) * v, 2.0 * (1.0 - blue) * u);
             let g = -(red * r + blue * b) / green;
             let luma = 0.299 * r + 0.587 * g + 0.114 * b;
-            [luma, (b - luma) / 1.772, (r - luma) / 1.402].map(|value| value * chroma_gain)
+            [luma, (b - luma) / 1.772, (r - luma) / 1.402].map(|value| fixed(value * chroma_gain))
         };
-        ToJpeg { black, gain, of_u: unit(1.0, 0.0), of_v: unit(0.0, 1.0) }
+        let offset = fixed(0.5 - black * gain);
+        ToJpeg { gain: fixed(gain), offset, of_u: unit(1.0, 0.0), of_v: unit(0.0, 1.0) }
     }
 
-    fn luma_shift(&self, [u, v]: [u8; 2]) -> f32 {
-        self.of_u[0] * centred(u) + self.of_v[0] * centred(v)
+    fn luma_shift(&self, [u, v]: [u8; 2]) -> i32 {
+        self.of_u[0] * centred(u) + self.of_v[0] * centred(v) + self.offset
     }
 
-    fn luma(&self, luma: u8, shift: f32) -> u8 {
-        ((f32::from(luma) - self.black) * self.gain + shift + 0.5) as u8
+    fn luma(&self, luma: u8, shift: i32) -> u8 {
+        whole(i32::from(luma) * self.gain + shift)
     }
 
     fn chroma(&self, [u, v]: [u8; 2]) -> [u8; 2] {
-        [1, 2].map(|i| (self.of_u[i] * centred(u) + self.of_v[i] * centred(v) + 128.5) as u8)
+        const MIDDLE: i32 = (128.5 * ONE) as i32;
+        [1, 2].map(|i| whole(self.of_u[i] * centred(u) + self.of_v[i] * centred(v) + MIDDLE))
     }
 }
 
-fn centred(chroma: u8) -> f32 {
-    f32::from(chroma) - 128.0
+fn centred(chroma: u8) -> i32 {
+    i32::from(chroma) - 128
+}
+
+fn whole(value: i32) -> u8 {
+    (value >> 16).clamp(0, 255) as u8
 }
 
 /// Elements that are pushed into from here have no threads of their own.
