@@ -1,5 +1,6 @@
 //! Who may come in, and what a hostile request gets.
 
+use crate::browser::{self, Browser};
 use crate::cli::{AJAR, Sandbox};
 use crate::garage::{self, Sight};
 use crate::studio::Studio;
@@ -124,7 +125,7 @@ fn pages_cannot_be_framed_and_run_nothing_foreign() {
         "script-src 'self'",
         "frame-ancestors 'none'",
         "x-content-type-options: nosniff",
-        "referrer-policy: no-referrer",
+        "referrer-policy: same-origin",
         "cross-origin-resource-policy: same-origin",
         "cache-control: no-store",
     ] {
@@ -302,6 +303,37 @@ fn another_address_demands_a_password_and_warns() {
     say(&sandbox, &studio, &["-d", "password=correct+horse", "--cookie-jar", "cookies"], "/login", "303");
     say(&sandbox, &studio, &[], "/", "200");
     say(&sandbox, &studio, &[], "/api/status", "200");
+}
+
+/// On a page that the browser does not call secure, which some of its functions want.
+#[test]
+fn a_phone_comes_in_by_the_password_and_begins_a_model() {
+    let addresses = std::process::Command::new("hostname").arg("-I").output().expect("hostname").stdout;
+    let addresses = String::from_utf8_lossy(&addresses).into_owned();
+    let Some(address) = addresses.split_whitespace().find(|address| address.contains('.')) else {
+        return println!("skipped: this computer has no address but its own");
+    };
+    if !browser::is_there() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let words = ["--listen", &format!("{address}:0")];
+    let studio = Studio::start_with(&sandbox, &words, &[("AJAR_STUDIO_PASSWORD", "correct horse")]);
+    let browser = Browser::start(390, 844);
+    browser.open(&studio.url);
+    browser.fill("#password", "wrong horse");
+    browser.press("Open");
+    browser.wait_for_text("#wrong", "That is not the password.");
+    browser.fill("#password", "correct horse");
+    browser.press("Open");
+    browser.wait_for_text("h1", "Is it open?");
+    browser.open(&format!("{}/new", studio.origin()));
+    browser.fill("#title", "Gate");
+    browser.fill("#states li:nth-child(1) input", "open");
+    browser.fill("#states li:nth-child(2) input", "closed");
+    browser.until("Continue that can be pressed", || {
+        browser.script("return document.querySelector('#next').disabled") == false
+    });
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod export;
 mod import;
 mod judge;
 mod key;
+mod model;
 mod studio;
 mod train;
 mod tune;
@@ -25,6 +26,7 @@ use export::ExportArgs;
 use import::ImportCommand;
 use judge::{ClassifyArgs, EvaluateArgs, SuggestArgs};
 use key::KeyCommand;
+use model::ModelsArgs;
 use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 use studio::StudioArgs;
@@ -44,6 +46,8 @@ pub struct Cli {
 enum Command {
     /// Open the page that takes you from a camera to a model on a device
     Studio(StudioArgs),
+    /// Begin, fill, train and sign the models of a workspace, as the studio does
+    Model(ModelsArgs),
     /// Make, list, trust and revoke signing keys
     #[command(subcommand)]
     Key(KeyCommand),
@@ -211,6 +215,7 @@ impl Cli {
     pub fn run(self) -> Result<()> {
         match self.command {
             Command::Studio(args) => studio::run(args),
+            Command::Model(args) => model::run(args),
             Command::Key(command) => key::run(&command),
             Command::Cut(args) => cut(args),
             Command::Tune(args) => tune::run(args),

@@ -34,6 +34,7 @@ use super::light::Tones;
 use super::workspace::Workspace;
 use crate::exit::UsageError;
 use anyhow::{Context, Result};
+use calls::stills::Shown;
 use door::Door;
 use jobs::Jobs;
 pub use sources::Place;
@@ -43,7 +44,7 @@ use std::io::{Write, stdout};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tempfile::TempDir;
 
 /// Whether a browser is opened.
@@ -71,8 +72,7 @@ pub struct Studio {
     key: PathBuf,
     cache: Cache,
     jobs: Jobs,
-    /// The newest still of each camera: a video takes a while to give one.
-    stills: Mutex<BTreeMap<String, Arc<Vec<u8>>>>,
+    stills: Mutex<BTreeMap<String, Shown>>,
     /// By the file of a crop.
     tones: Mutex<HashMap<PathBuf, Tones>>,
     /// Files of Frigate's that are on their way.

@@ -1,6 +1,6 @@
 //! The server: which path is what.
 
-use super::calls::{devices, import, label, models, pictures, recent, train};
+use super::calls::{devices, import, label, models, pictures, recent, stills, train};
 use super::door::{self, Door};
 use super::failure::Failure;
 use super::{Studio, assets, pages};
@@ -62,9 +62,9 @@ fn calls() -> Router<Arc<Studio>> {
         .route("/models/{model}/states", post(models::add_state))
         .route("/models/{model}/states/rename", post(models::rename_state))
         .route("/models/{model}/states/remove", post(models::remove_state))
-        .route("/models/{model}/cameras", get(pictures::cameras))
-        .route("/models/{model}/stills/{camera}", get(pictures::still))
-        .route("/models/{model}/preview/{camera}", get(pictures::preview))
+        .route("/models/{model}/cameras", get(stills::cameras))
+        .route("/models/{model}/stills/{camera}", get(stills::still))
+        .route("/models/{model}/preview/{camera}", get(stills::preview))
         .route("/models/{model}/crops/{camera}", put(models::set_crop).delete(models::forget_crop))
         .route("/models/{model}/pictures", get(pictures::list).merge(upload))
         .route("/models/{model}/pictures/{id}/crop.jpg", get(pictures::crop))

@@ -5,10 +5,10 @@
 
 use super::model::{CropFile, ModelFile};
 use super::pictures::Picture;
+use super::training::Basis;
 use super::{ModelFolder, make_folder};
 use crate::companion::dataset::{Dataset, Example};
 use crate::companion::picture;
-use crate::config::region;
 use crate::exit::UsageError;
 use crate::watch::crop::CropBuffer;
 use anyhow::{Context, Result};
@@ -24,7 +24,7 @@ impl CropFile {
 
     /// Cuts a picture's file bytes. `Err` says why the picture cannot be used.
     pub fn cut(&self, bytes: &[u8]) -> Result<Box<CropBuffer>, String> {
-        picture::cut(&picture::decode(bytes)?, region(self.crop, None)?)
+        picture::cut(&picture::decode(bytes)?, self.region().map_err(|why| why.0)?)
     }
 }
 
@@ -67,9 +67,7 @@ impl ModelFolder {
     }
 
     /// What a training is given. Everything must have a state.
-    pub fn dataset(&self) -> Result<Dataset> {
-        let file = self.file()?;
-        let pictures = self.pictures()?;
+    pub fn dataset(&self, Basis { file, pictures, .. }: &Basis) -> Result<Dataset> {
         // Pictures of a camera without a crop are seen by nobody: they wait.
         let seen = pictures.iter().filter(|picture| file.crops.contains_key(&picture.camera));
         let why = match seen.filter(|picture| picture.state.is_none()).count() {
@@ -84,7 +82,7 @@ impl ModelFolder {
         let mut states = file.states.clone();
         states.sort();
         let mut examples = Vec::new();
-        for (i, path) in self.cut_all(&file, &pictures)? {
+        for (i, path) in self.cut_all(file, pictures)? {
             let state = states.iter().position(|state| Some(state) == pictures[i].state.as_ref());
             examples.extend(state.map(|state| Example { path, state }));
         }

@@ -41,7 +41,7 @@ impl Labels {
         Ok(Labels { states })
     }
 
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let lines = self.states.iter().map(|(id, state)| format!("{id}\t{state}\n"));
         HEAD.to_string() + &lines.collect::<String>()
     }

@@ -36,6 +36,7 @@ use anyhow::{Context, Result};
 use model::{Definition, ModelFile};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -119,9 +120,13 @@ impl Workspace {
         }
         let _lock = self.lock()?;
         let folder = ModelFolder { workspace: self.clone(), name: name.into() };
-        let used = || UsageError(names::used(name));
-        // The name may have been taken since it was checked.
-        private().create(folder.path()).map_err(|_| used())?;
+        match private().create(folder.path()) {
+            // Since it was checked.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                return Err(UsageError(names::used(name)).into());
+            }
+            made => made.with_context(|| folder.path().display().to_string())?,
+        }
         folder.write(&ModelFile::new(definition))?;
         Ok(folder)
     }
@@ -130,7 +135,9 @@ impl Workspace {
     pub fn lock(&self) -> Result<Lock> {
         let path = self.root.join(LOCK);
         let file = File::options().create(true).append(true).open(&path);
-        let file = file.with_context(|| path.display().to_string())?;
+        let file = file.with_context(|| {
+            format!("the workspace {} is gone, or nobody may write in it", self.root.display())
+        })?;
         flock(&file, FlockOperation::LockExclusive).with_context(|| path.display().to_string())?;
         Ok(Lock { _file: file })
     }
@@ -153,7 +160,12 @@ impl ModelFolder {
     pub fn file(&self) -> Result<ModelFile> {
         let path = self.path().join(model::FILE);
         let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        toml::from_str(&text).map_err(|error| UsageError(format!("{}: {error}", path.display())).into())
+        let wrong = |why: String| UsageError(format!("{}: {why}", path.display()));
+        let file: ModelFile = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+        for (camera, crop) in &file.crops {
+            crop.region().map_err(|why| wrong(format!("camera {camera}: {why}")))?;
+        }
+        Ok(file)
     }
 
     fn write(&self, file: &ModelFile) -> Result<()> {
@@ -183,7 +195,7 @@ pub fn make_folder(path: &Path) -> Result<()> {
 /// What is in a folder, in order of the names; nothing where there is no folder.
 fn list(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.with_context(|| folder.display().to_string())?,
     };
     let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;

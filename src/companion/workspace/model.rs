@@ -5,6 +5,7 @@ use super::labels::Labels;
 use super::names;
 use crate::config::region;
 use crate::exit::UsageError;
+use crate::watch::crop::Region;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -55,12 +56,26 @@ pub struct CropFile {
 
 impl CropFile {
     pub fn new(crop: [f64; 4], frame_size: [u32; 2]) -> Result<CropFile, UsageError> {
-        let crop = crop.map(|edge| (edge * DECIMALS).round() / DECIMALS);
+        let crop = CropFile { crop: crop.map(|edge| (edge * DECIMALS).round() / DECIMALS), frame_size };
+        crop.region()?;
+        Ok(crop)
+    }
+
+    /// The part of the frame that it is. A person may have written the file.
+    pub fn region(&self) -> Result<Region, UsageError> {
+        let CropFile { crop, frame_size } = *self;
         if crop.iter().any(|edge| *edge > 1.0) {
             return Err(UsageError(format!("crop {crop:?}: want fractions of the frame, 0 to 1")));
         }
-        region(crop, None).map_err(|why| UsageError(format!("crop {why}")))?;
-        Ok(CropFile { crop, frame_size })
+        let region = region(crop, None).map_err(|why| UsageError(format!("crop {why}")))?;
+        let [width, height] = frame_size.map(f64::from);
+        let pixels = [(crop[2] - crop[0]) * width, (crop[3] - crop[1]) * height];
+        // An imported model may not know the size.
+        if pixels.iter().any(|side| *side > 0.0 && *side < 2.0) {
+            let why = format!("is smaller than 2 x 2 pixels of a frame of {width} x {height}");
+            return Err(UsageError(format!("crop {crop:?} {why}")));
+        }
+        Ok(region)
     }
 }
 
@@ -131,6 +146,7 @@ impl ModelFolder {
             let mut labels = Labels::read(self)?;
             labels.rename(old, new);
             labels.write(self)?;
+            self.rename_in_trash(old, new)?;
         }
         file.states = renamed;
         self.write(&file)

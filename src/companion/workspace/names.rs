@@ -77,8 +77,13 @@ fn check_state(states: &[String], i: usize) -> Option<String> {
     let lower = state.to_lowercase();
     let problem = match () {
         () if state.is_empty() => "Give this state a name.".to_string(),
-        () if state.len() > MAX_STATE => format!("Too long: at most {MAX_STATE} letters."),
-        () if state.contains(char::is_control) => "Use letters, digits and spaces only.".to_string(),
+        () if state.len() > MAX_STATE => match state.is_ascii() {
+            true => format!("Too long: at most {MAX_STATE} letters."),
+            false => format!(
+                "Too long: at most {MAX_STATE} bytes; letters with accents, and other scripts', take two to four."
+            ),
+        },
+        () if state.contains(is_unseen) => "Use letters, digits and spaces only.".to_string(),
         () if ["unknown", "none"].contains(&lower.as_str()) => {
             format!("{state:?} is reserved: Ajar says it when it cannot tell. Choose another word.")
         }
@@ -88,6 +93,13 @@ fn check_state(states: &[String], i: usize) -> Option<String> {
         () => return None,
     };
     Some(problem)
+}
+
+/// Two names that look the same must be the same.
+fn is_unseen(c: char) -> bool {
+    let marks =
+        ['\u{200b}'..='\u{200f}', '\u{2028}'..='\u{202e}', '\u{2060}'..='\u{206f}', '\u{feff}'..='\u{feff}'];
+    c.is_control() || marks.iter().any(|marks| marks.contains(&c))
 }
 
 /// Of a model that exists.
@@ -122,6 +134,11 @@ pub fn check_id(id: &str) -> Result<(), String> {
         true => Ok(()),
         false => Err(format!("{id:?} is no id")),
     }
+}
+
+/// The part of a picture's id that says what it is.
+pub fn content(id: &str) -> &str {
+    id.rsplit('_').next().unwrap_or(id)
 }
 
 /// A crop's name is its numbers: never a way out of the folder either.
@@ -182,6 +199,8 @@ mod tests {
             (&["open", "none "], "reserved"),
             (&["open", " "], "Give this state"),
             (&["open", "thirty-three bytes are one too many"], "Too long"),
+            (&["open", "ворота открыты полностью"], "take two"),
+            (&["open", "clo\u{200b}sed"], "letters, digits"),
         ] {
             assert!(first(bad).contains(words), "{bad:?}: {}", first(bad));
         }

@@ -55,8 +55,11 @@ impl Added {
 impl ModelFolder {
     /// All pictures in order of their ids, and so of time.
     pub fn pictures(&self) -> Result<Vec<Picture>> {
-        let labels = Labels::read(self)?;
-        let ModelFile { states, crops, .. } = self.file()?;
+        self.pictures_of(&self.file()?, &Labels::read(self)?)
+    }
+
+    pub(super) fn pictures_of(&self, file: &ModelFile, labels: &Labels) -> Result<Vec<Picture>> {
+        let ModelFile { states, crops, .. } = file;
         // A label of a state that is gone, as after an edit by hand, counts for nothing and stays in the file.
         let state = |id: &str| labels.get(id).filter(|state| states.iter().any(|s| s == state));
         let mut pictures = Vec::new();
@@ -73,7 +76,7 @@ impl ModelFolder {
         }
         for (camera, crop) in crops {
             let crop = crop.folder();
-            for path in list(&self.place(&camera, Some(&crop)))? {
+            for path in list(&self.place(camera, Some(&crop)))? {
                 let Some(id) = id_of(&path) else { continue };
                 let state = state(&id).map(str::to_string);
                 pictures.push(Picture { id, camera: camera.clone(), path, crop: Some(crop.clone()), state });
@@ -133,8 +136,10 @@ impl ModelFolder {
         picture::decode(bytes).map_err(|why| UsageError(format!("this picture cannot be read: {why}")))?;
         let id = names::picture_id(bytes, moment);
         let _lock = self.workspace.lock()?;
-        if self.has(&id)? || is_in(folder, &id) {
-            return Ok(Added::Known(id));
+        // The model may have been deleted meanwhile.
+        self.workspace.model(&self.name)?;
+        if let Some(known) = self.with_content(folder, &id)? {
+            return Ok(Added::Known(known));
         }
         make_folder(folder)?;
         let path = folder.join(&id).with_extension(extension(bytes));
@@ -144,9 +149,17 @@ impl ModelFolder {
         Ok(Added::New(id))
     }
 
-    fn has(&self, id: &str) -> Result<bool> {
-        let folders = list(&self.path().join(FRAMES))?;
-        Ok(folders.iter().any(|folder| is_in(folder, id)))
+    /// The picture among the frames, or in a folder, that is the same file as `id`, whenever it was taken.
+    fn with_content(&self, folder: &Path, id: &str) -> Result<Option<String>> {
+        let mut folders = list(&self.path().join(FRAMES))?;
+        folders.push(folder.into());
+        for folder in folders.iter().filter(|folder| folder.is_dir()) {
+            let mut ids = list(folder)?.into_iter().filter_map(|path| id_of(&path));
+            if let Some(same) = ids.find(|known| names::content(known) == names::content(id)) {
+                return Ok(Some(same));
+            }
+        }
+        Ok(None)
     }
 
     /// Moves pictures into the trash. Gives the entry's id.
@@ -168,6 +181,11 @@ impl ModelFolder {
         let Some(at) = file.states.iter().position(|known| known == state) else {
             return Err(UsageError(format!("there is no state {state:?}")).into());
         };
+        if file.states.len() <= 2 {
+            let why =
+                "A model needs at least two states: add another one first, or give this one another name.";
+            return Err(UsageError(why.into()).into());
+        }
         let pictures = self.pictures()?.into_iter().filter(|picture| picture.state.as_deref() == Some(state));
         let gone = pictures.map(|picture| Gone::new(&picture)).collect();
         let id = self.throw_away(Entry::of_state(state, at, gone))?;
@@ -179,6 +197,7 @@ impl ModelFolder {
     /// Puts a picture that cannot be read where it does no harm, and says why beside it.
     pub fn quarantine(&self, picture: &Picture, why: &str) -> Result<()> {
         let _lock = self.workspace.lock()?;
+        self.workspace.model(&self.name)?;
         let folder = self.path().join(QUARANTINE).join(&picture.camera);
         make_folder(&folder)?;
         let Some(name) = picture.path.file_name() else { return Ok(()) };
@@ -201,19 +220,21 @@ impl ModelFolder {
     }
 }
 
-fn is_in(folder: &Path, id: &str) -> bool {
-    file_of(folder, id).is_some()
-}
-
 fn file_of(folder: &Path, id: &str) -> Option<PathBuf> {
-    let paths = EXTENSIONS.iter().map(|extension| folder.join(id).with_extension(extension));
-    paths.into_iter().find(|path| path.is_file())
+    let mut paths = EXTENSIONS.iter().map(|extension| folder.join(id).with_extension(extension));
+    paths.find(|path| is_plain(path))
 }
 
 fn id_of(path: &Path) -> Option<String> {
     let extension = path.extension()?.to_str()?;
     let id = path.file_stem()?.to_str()?;
-    (EXTENSIONS.contains(&extension) && names::check_id(id).is_ok()).then(|| id.to_string())
+    let good = EXTENSIONS.contains(&extension) && names::check_id(id).is_ok() && is_plain(path);
+    good.then(|| id.to_string())
+}
+
+/// A file of the workspace's own: a link might lead out of it.
+fn is_plain(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|file| file.is_file())
 }
 
 fn extension(bytes: &[u8]) -> &'static str {

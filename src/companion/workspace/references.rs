@@ -1,15 +1,14 @@
 //! What the cameras of a model shall look at: some of its whole frames, from which a device tells that a camera was moved.
 
 use super::ModelFolder;
-use super::model::ModelFile;
 use super::pictures::Picture;
+use super::training::Basis;
 use crate::bundle::reference::MAX_PICTURES;
 use crate::companion::moment::Moment;
 use crate::companion::pack::Reference;
 use crate::companion::picture;
 use crate::watch::view::MAX_REFERENCES;
 use crate::watch::view::edges::Edges;
-use anyhow::Result;
 use std::fs;
 
 const DAY: Moment = 24 * 3600;
@@ -17,9 +16,8 @@ const DAY: Moment = 24 * 3600;
 impl ModelFolder {
     /// Frames of each camera, evenly over the hours of the day: by day and by infrared a scene has other edges. Those that
     /// show too few, as in the dark, are left out.
-    pub(super) fn references(&self, file: &ModelFile) -> Result<Vec<Reference>> {
+    pub(super) fn references(&self, Basis { file, pictures, .. }: &Basis) -> Vec<Reference> {
         let each = (MAX_PICTURES / file.crops.len().max(1)).min(MAX_REFERENCES);
-        let pictures = self.pictures()?;
         let mut references = Vec::new();
         for camera in file.crops.keys() {
             let whole = |picture: &&Picture| picture.camera == *camera && picture.crop.is_none();
@@ -29,7 +27,7 @@ impl ModelFolder {
             let chosen = (0..count).map(|i| frames[(2 * i + 1) * frames.len() / (2 * count)]);
             references.extend(chosen.filter_map(|frame| reference(frame, camera)));
         }
-        Ok(references)
+        references
     }
 }
 

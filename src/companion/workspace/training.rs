@@ -1,6 +1,10 @@
 //! Training in a workspace: its labelled pictures become a version, which must beat the one that counts.
 
 use super::ModelFolder;
+use super::labels::Labels;
+use super::model::ModelFile;
+use super::pictures::Picture;
+use crate::companion::bundles::Loaded;
 use crate::companion::cache::Cache;
 use crate::companion::champion::{Comparison, compare};
 use crate::companion::shipped_plan;
@@ -20,23 +24,63 @@ pub struct Outcome {
     pub comparison: Option<String>,
 }
 
+/// What a training is made of, as it was at one moment: crops are drawn and labels are given while it runs.
+pub struct Basis {
+    pub file: ModelFile,
+    pub labels: Labels,
+    pub pictures: Vec<Picture>,
+}
+
 impl ModelFolder {
+    pub fn basis(&self) -> Result<Basis> {
+        let _lock = self.workspace.lock()?;
+        let (file, labels) = (self.file()?, Labels::read(self)?);
+        let pictures = self.pictures_of(&file, &labels)?;
+        Ok(Basis { file, labels, pictures })
+    }
+
     /// Trains on everything that has a state, and keeps what comes out.
     pub fn train(&self, cache: &Cache, bar: &ProgressBar) -> Result<Outcome> {
-        let dataset = self.dataset()?;
+        let basis = self.basis()?;
+        let dataset = self.dataset(&basis)?;
         let settings = Settings { per_state: None, seed: 0, false_alarms: FALSE_ALARMS, bar: bar.clone() };
         let mut trained = train(&dataset, &Engine::new(shipped_plan()?), cache, &settings)?;
         cache.prune();
-        let champion = self.file()?.version.and_then(|version| self.load_version(&version).ok());
+        let before = self.file()?.version;
+        let champion = before.as_ref().and_then(|version| self.load_version(version).ok());
+        // States that were renamed or given up are the user's own doing: there is nothing to compare with.
+        let has_all = |champion: &Loaded| {
+            champion.model.manifest.states.iter().all(|state| dataset.states.contains(state))
+        };
+        let (champion, others) = match champion {
+            Some(champion) if !has_all(&champion) => (None, true),
+            champion => (champion, false),
+        };
         trained.report.champion =
             champion.as_ref().map(|champion| compare(champion, &trained, cache)).transpose()?;
-        let counts = !trained.report.champion.as_ref().is_some_and(Comparison::champion_stays);
-        let version = self.keep_version(&trained)?;
-        if counts {
-            self.choose_version(&version)?;
-        }
-        let comparison = trained.report.champion.as_ref().map(Comparison::text);
+        let better = !trained.report.champion.as_ref().is_some_and(Comparison::champion_stays);
+        let version = self.keep_version(&trained, &basis)?;
+        let comparison = match &trained.report.champion {
+            _ if others => Some("not compared with the model before, which has other states".to_string()),
+            compared => compared.as_ref().map(Comparison::text),
+        };
+        let counts = better && self.take_over(&before, &version)?;
+        let comparison = match better && !counts {
+            true => Some("another version was chosen while this one was trained".to_string()),
+            false => comparison,
+        };
         Ok(Outcome { version, counts, comparison })
+    }
+
+    /// Makes a version the one that counts, unless another one than `before` does by now.
+    fn take_over(&self, before: &Option<String>, version: &str) -> Result<bool> {
+        self.change(|file| {
+            let same = file.version == *before;
+            if same {
+                file.version = Some(version.into());
+            }
+            Ok(same)
+        })
     }
 
     /// Makes a version the one that counts.

@@ -108,16 +108,33 @@ impl ModelFolder {
             }
             let (from, to) = (folder.join(file), self.place(&gone.camera, gone.crop.as_deref()));
             make_folder(&to)?;
+            // It may have come back by another way, with a state of its own.
             if from.exists() && !to.join(file).exists() {
                 fs::rename(&from, to.join(file)).with_context(|| from.display().to_string())?;
+                labels.set(&gone.id, gone.state.as_deref());
             }
-            labels.set(&gone.id, gone.state.as_deref());
         }
         labels.write(self)?;
         fs::remove_file(folder.join(FILE)).with_context(|| folder.display().to_string())?;
         // What is still in it came back by another way; it stays there.
         let _ = fs::remove_dir(&folder);
         Ok(entry.pictures.len())
+    }
+
+    /// A state has another name: what comes back has it, too. The lock must be held.
+    pub(super) fn rename_in_trash(&self, old: &str, new: &str) -> Result<()> {
+        for path in list(&self.trash())?.iter().map(|folder| folder.join(FILE)) {
+            let Ok(text) = fs::read_to_string(&path) else { continue };
+            let mut entry: Entry = toml::from_str(&text).with_context(|| path.display().to_string())?;
+            let deleted = entry.state.iter_mut().map(|state| &mut state.name);
+            let of_pictures = entry.pictures.iter_mut().filter_map(|gone| gone.state.as_mut());
+            deleted.chain(of_pictures).filter(|name| *name == old).for_each(|name| *name = new.into());
+            let renamed = toml::to_string(&entry)?;
+            if renamed != text {
+                write_whole(&path, renamed.as_bytes())?;
+            }
+        }
+        Ok(())
     }
 
     /// Moves the whole model into the workspace's trash. Gives the entry's id.

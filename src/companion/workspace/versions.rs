@@ -1,5 +1,6 @@
 //! Versions: what each training made, unsigned, in the form of `ajar bundle unpack`; and the bundles signed from them.
 
+use super::training::Basis;
 use super::{ModelFolder, list, make_folder, names, now, stamp};
 use crate::bundle::manifest::{Manifest, Role};
 use crate::companion::bundles::Loaded;
@@ -29,14 +30,16 @@ impl ModelFolder {
 
     /// The names of all versions, the oldest first.
     pub fn versions(&self) -> Result<Vec<String>> {
-        let name = |path: &PathBuf| path.file_name()?.to_str().map(str::to_string);
+        let named = |path: &PathBuf| path.file_name()?.to_str().map(str::to_string);
+        // Others were being written when a program was killed.
+        let name = |path: &PathBuf| named(path).filter(|name| names::check_id(name).is_ok());
         let whole = |path: &&PathBuf| path.join(REPORT).is_file();
         Ok(list(&self.path().join(VERSIONS))?.iter().filter(whole).filter_map(name).collect())
     }
 
     /// Keeps what a training made, whole or not at all. Gives the version's name.
-    pub fn keep_version(&self, trained: &Trained) -> Result<String> {
-        let file = self.file()?;
+    pub(super) fn keep_version(&self, trained: &Trained, basis: &Basis) -> Result<String> {
+        let Basis { file, labels, .. } = basis;
         let aspect =
             |size: [u32; 2]| if size[1] == 0 { 0.0 } else { f64::from(size[0]) / f64::from(size[1]) };
         let spec = |crop: &super::model::CropFile| crate::bundle::manifest::CropSpec {
@@ -47,7 +50,7 @@ impl ModelFolder {
             name: self.name.clone(),
             seq: UNSIGNED,
             crops: file.crops.iter().map(|(camera, crop)| (camera.clone(), spec(crop))).collect(),
-            references: self.references(&file)?,
+            references: self.references(basis),
             ..Label::default()
         };
         let (manifest, parts) = pack::describe(label, trained, BACKBONE, Carry::Backbone);
@@ -59,8 +62,7 @@ impl ModelFolder {
         }
         write_whole(&new.path().join(bundle_files::MANIFEST), toml::to_string(&manifest)?.as_bytes())?;
         write_whole(&new.path().join(REPORT), &serde_json::to_vec_pretty(&trained.report)?)?;
-        let labels = fs::read(self.path().join(super::labels::FILE)).unwrap_or_default();
-        write_whole(&new.path().join(super::labels::FILE), &labels)?;
+        write_whole(&new.path().join(super::labels::FILE), labels.text().as_bytes())?;
         let _lock = self.workspace().lock()?;
         for count in 0.. {
             let name = format!("{}_{count}", stamp(now()));
@@ -103,15 +105,23 @@ impl ModelFolder {
         Ok(Loaded { model: Model::new(manifest, &head, unseen.as_deref())?, engine, dataset })
     }
 
-    /// Signs a version. Gives the bundle's place.
+    /// Signs a version, anew if it was signed before: a device takes none that is older than what it had. Gives the
+    /// bundle's place.
     pub fn sign(&self, version: &str, key_file: &Path, key: &SecretKey) -> Result<PathBuf> {
         let folder = self.version_path(version)?;
         let out = self.bundle(version)?;
         make_folder(&self.path().join(BUNDLES))?;
-        if !out.exists() {
-            bundle_files::sign_directory(&folder, key_file, key, &out, Carry::Backbone)?;
-        }
+        bundle_files::sign_directory(&folder, key_file, key, &out, Carry::Backbone)?;
         Ok(out)
+    }
+
+    /// Whether a device could take the version: signed since the key was made, and after all others.
+    pub fn is_signed(&self, version: &str, secret_key: &Path) -> Result<bool> {
+        let time = |path: &Path| path.metadata().and_then(|file| file.modified()).ok();
+        let Some(signed) = time(&self.bundle(version)?) else { return Ok(false) };
+        let bundles = list(&self.path().join(BUNDLES))?;
+        let last = bundles.iter().filter_map(|path| time(path)).max();
+        Ok(last == Some(signed) && time(secret_key).is_some_and(|made| made <= signed))
     }
 
     /// Where the bundle of a version is, once it is signed.

@@ -79,7 +79,7 @@ pub fn key_state(studio: &Studio) -> KeyState {
     if opened.is_err() && asked { KeyState::Locked } else { KeyState::Open }
 }
 
-fn secret_file(studio: &Studio) -> PathBuf {
+pub fn secret_file(studio: &Studio) -> PathBuf {
     if studio.key.is_dir() { studio.key.join(keys::SECRET_FILE) } else { studio.key.clone() }
 }
 
@@ -170,6 +170,10 @@ fn explain(folder: &ModelFolder, error: anyhow::Error) -> anyhow::Error {
             "The device does not watch with this model yet. Add this to its /etc/ajar/config.toml and restart ajard:\n\n{}",
             folder.device_config().unwrap_or_default()
         ),
+        Some("E34" | "E35") => {
+            "The device has had a version that was signed later. Sign this one again, and then install it."
+                .to_string()
+        }
         _ => return error,
     };
     UsageError(format!("{error:#}. {hint}")).into()

@@ -6,6 +6,7 @@ pub mod label;
 pub mod models;
 pub mod pictures;
 pub mod recent;
+pub mod stills;
 pub mod train;
 
 use super::Studio;
@@ -36,6 +37,10 @@ async fn answer<T: serde::Serialize + Send + 'static>(
 ) -> Answer {
     let done = work(studio, move |studio| Ok(serde_json::to_value(job(studio)?)?)).await?;
     Ok(Json(if done.is_null() { json!({}) } else { done }))
+}
+
+fn kind(picture: &[u8]) -> &'static str {
+    image::guess_format(picture).map_or("image/jpeg", |format| format.to_mime_type())
 }
 
 /// A picture that never changes at its address.

@@ -1,8 +1,7 @@
-//! Pictures: stills of the cameras, what the model would see of them, and the examples.
+//! Pictures: the examples, and how more come in.
 
-use super::{Answer, answer, lasting, passing, work};
+use super::{Answer, answer, kind, lasting, work};
 use crate::companion::light::{Tones, lights};
-use crate::companion::picture;
 use crate::companion::studio::collect::source_of;
 use crate::companion::studio::failure::Failure;
 use crate::companion::studio::server::Shared;
@@ -10,136 +9,21 @@ use crate::companion::studio::sources::Still;
 use crate::companion::studio::{Studio, lock};
 use crate::companion::workspace::model::CropFile;
 use crate::companion::workspace::pictures::{Added, Picture};
-use crate::companion::workspace::{ModelFolder, names, now};
+use crate::companion::workspace::{ModelFolder, now};
 use crate::exit::UsageError;
-use crate::watch::input::{INPUT_SIDE, Input};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Query};
 use axum::response::Response;
-use image::{ImageFormat, RgbImage};
 use rayon::prelude::*;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 use std::fs;
-use std::io::Cursor;
 use std::path::Path as FilePath;
-use std::sync::Arc;
 
 /// The camera of a model's first pictures, where nothing else has one.
 const UPLOADS: &str = "upload";
-
-/// Every camera that a model could have, where its pictures come from, and its crop.
-pub async fn cameras(studio: Shared, Path(model): Path<String>) -> Answer {
-    answer(studio, move |studio| {
-        let model = studio.workspace.model(&model)?;
-        Ok(json!({ "cameras": all_cameras(studio, &model)?, "problems": problems(studio) }))
-    })
-    .await
-}
-
-pub fn all_cameras(studio: &Studio, model: &ModelFolder) -> Result<Vec<Value>> {
-    let crops = model.file()?.crops;
-    let mut names: BTreeSet<String> = crops.keys().cloned().collect();
-    names.extend(model.pictures()?.into_iter().map(|picture| picture.camera));
-    names.extend(studio.sources.iter().flat_map(|source| source.cameras().unwrap_or_default()));
-    let camera = |name: String| {
-        let from = source_of(studio, &name).map(|source| source.name());
-        json!({ "name": name, "from": from, "crop": crops.get(&name) })
-    };
-    Ok(names.into_iter().map(camera).collect())
-}
-
-/// Sources that do not answer, and why.
-pub fn problems(studio: &Studio) -> Vec<String> {
-    studio
-        .sources
-        .iter()
-        .filter_map(|source| source.cameras().err().map(|why| format!("{}: {why:#}", source.name())))
-        .collect()
-}
-
-#[derive(Deserialize)]
-pub struct Freshness {
-    #[serde(default)]
-    fresh: bool,
-}
-
-/// A still of a camera, whole.
-pub async fn still(
-    studio: Shared,
-    Path((model, camera)): Path<(String, String)>,
-    Query(Freshness { fresh }): Query<Freshness>,
-) -> Result<Response, Failure> {
-    work(studio, move |studio| {
-        let model = studio.workspace.model(&model)?;
-        let bytes =
-            if fresh { fresh_still(studio, &model, &camera)? } else { known_still(studio, &model, &camera)? };
-        Ok(passing(kind(&bytes), bytes.to_vec()))
-    })
-    .await
-}
-
-fn kind(bytes: &[u8]) -> &'static str {
-    image::guess_format(bytes).map_or("image/jpeg", |format| format.to_mime_type())
-}
-
-/// The still that was shown last: what is drawn on it and what is cut from it must be the same.
-fn known_still(studio: &Studio, model: &ModelFolder, camera: &str) -> Result<Arc<Vec<u8>>> {
-    let stills = lock(&studio.stills);
-    let known = stills.get(camera).cloned();
-    drop(stills);
-    known.map_or_else(|| fresh_still(studio, model, camera), Ok)
-}
-
-fn fresh_still(studio: &Studio, model: &ModelFolder, camera: &str) -> Result<Arc<Vec<u8>>> {
-    names::check_camera(camera)?;
-    let bytes = match source_of(studio, camera) {
-        Some(source) => source.still(camera)?.bytes,
-        // Uploaded, or imported: the newest of the model's own.
-        None => {
-            let newest = model.pictures()?.into_iter().rfind(|picture| picture.camera == camera);
-            let newest = newest.with_context(|| format!("there is no picture of camera {camera:?}"))?;
-            fs::read(&newest.path)?
-        }
-    };
-    let bytes = Arc::new(bytes);
-    let mut stills = lock(&studio.stills);
-    stills.insert(camera.into(), bytes.clone());
-    Ok(bytes)
-}
-
-#[derive(Deserialize)]
-pub struct Preview {
-    /// `x1,y1,x2,y2`.
-    crop: String,
-}
-
-/// Exactly what a model would see of the still: its input, made by the device's own way.
-pub async fn preview(
-    studio: Shared,
-    Path((model, camera)): Path<(String, String)>,
-    Query(Preview { crop }): Query<Preview>,
-) -> Result<Response, Failure> {
-    work(studio, move |studio| {
-        let model = studio.workspace.model(&model)?;
-        let crop = CropFile::new(crate::companion::cut::parse_crop(&crop).map_err(UsageError)?, [0, 0])?;
-        let cut = crop.cut(&known_still(studio, &model, &camera)?).map_err(UsageError)?;
-        let mut input = Input::default();
-        cut.sample(&mut input);
-        Ok(passing("image/png", png(&picture::of_input(&input))?))
-    })
-    .await
-}
-
-fn png(picture: &RgbImage) -> Result<Vec<u8>> {
-    debug_assert_eq!(picture.width() as usize, INPUT_SIDE);
-    let mut bytes = Cursor::new(Vec::new());
-    picture.write_to(&mut bytes, ImageFormat::Png)?;
-    Ok(bytes.into_inner())
-}
 
 /// All examples, for the grid.
 pub async fn list(studio: Shared, Path(model): Path<String>) -> Answer {

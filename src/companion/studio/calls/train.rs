@@ -38,7 +38,7 @@ pub async fn train(studio: Shared, Path(model): Path<String>) -> Answer {
     answer(studio, move |studio| {
         let folder = studio.workspace.model(&model)?;
         // What is missing is said now, not by a job that fails.
-        folder.dataset()?;
+        folder.dataset(&folder.basis()?)?;
         let job = move |bar: &_| Ok(serde_json::to_value(folder.train(&shared.cache, bar)?)?);
         Ok(studio.jobs.start(&model, Kind::Train, job)?)
     })

@@ -11,7 +11,10 @@ use serde_json::json;
 
 pub fn page(studio: &Studio) -> Result<Markup> {
     let names = studio.workspace.models()?;
-    let models = names.iter().map(|name| card(&studio.workspace.model(name)?)).collect::<Result<Vec<_>>>()?;
+    let shown = |name: &String| card(&studio.workspace.model(name)?);
+    // A mistake in one model's files must not hide the others.
+    let models: Vec<Markup> =
+        names.iter().map(|name| shown(name).unwrap_or_else(|why| broken_card(name, &why))).collect();
     let draft = studio.workspace.draft();
     let frame = Frame { title: "Models", module: Some("home"), navigation: nothing(), data: json!({}) };
     Ok(frame.around(&html! {
@@ -77,16 +80,26 @@ fn next(model: &ModelFolder) -> Result<(String, Option<&'static str>)> {
     })
 }
 
+fn broken_card(name: &str, why: &anyhow::Error) -> Markup {
+    html! {
+        li.card.model.unfinished data-model=(name) {
+            div.picture { span.blank aria-hidden="true" {} }
+            div.body { h2 { (name) } p.problem { (format!("{why:#}")) } }
+        }
+    }
+}
+
 fn card(model: &ModelFolder) -> Result<Markup> {
     let (link, todo) = next(model)?;
     let file = model.file()?;
-    let cover = model.pictures()?.into_iter().rfind(|picture| file.crops.contains_key(&picture.camera));
+    let mut pictures = model.pictures()?.into_iter().rev();
+    let cover = pictures.find_map(|picture| Some((file.crops.get(&picture.camera)?.folder(), picture.id)));
     let report = file.version.as_ref().and_then(|version| model.report(version).ok());
     Ok(html! {
         li.card.model data-model=(model.name) .unfinished[todo.is_some()] {
             div.picture {
                 @match cover {
-                    Some(picture) => img src={ "/api/models/" (model.name) "/pictures/" (picture.id) "/crop.jpg" } alt="" loading="lazy";,
+                    Some((crop, id)) => img src={ "/api/models/" (model.name) "/pictures/" (id) "/crop.jpg?crop=" (crop) } alt="" loading="lazy";,
                     None => span.blank aria-hidden="true" {},
                 }
             }

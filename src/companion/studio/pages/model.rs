@@ -3,8 +3,9 @@
 use super::Frame;
 use super::steps::{notices, upload};
 use super::verdict::{accuracy, confusion, verdict, when};
-use crate::companion::studio::calls::devices::{KeyState, key_state, links};
-use crate::companion::studio::calls::pictures::{examples, problems};
+use crate::companion::studio::calls::devices::{KeyState, key_state, links, secret_file};
+use crate::companion::studio::calls::pictures::examples;
+use crate::companion::studio::calls::stills::problems;
 use crate::companion::studio::{Studio, collect};
 use crate::companion::workspace::ModelFolder;
 use anyhow::Result;
@@ -29,11 +30,13 @@ fn tabs(model: &ModelFolder, current: &str) -> Markup {
 pub fn overview(studio: &Studio, model: &ModelFolder) -> Result<Markup> {
     let file = model.file()?;
     let versions = model.versions()?;
-    let report = file.version.as_ref().map(|version| model.report(version)).transpose()?;
+    // A version may have lost files; there are others.
+    let report = file.version.as_ref().and_then(|version| model.report(version).ok());
     let cameras: Vec<&String> =
         file.crops.keys().filter(|camera| collect::source_of(studio, camera).is_some()).collect();
-    let signed =
-        file.version.as_ref().is_some_and(|version| model.bundle(version).is_ok_and(|path| path.exists()));
+    let secret = secret_file(studio);
+    let signed = file.version.as_ref().map(|version| model.is_signed(version, &secret)).transpose()?;
+    let signed = signed.unwrap_or(false);
     let key = key_state(studio);
     let data = json!({
         "model": model.name, "version": file.version, "signed": signed, "key": key.name(), "cameras": cameras,

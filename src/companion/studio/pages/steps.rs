@@ -1,7 +1,8 @@
 //! The wizard's second and third step.
 
 use super::Frame;
-use crate::companion::studio::calls::pictures::{all_cameras, examples as all_examples, problems};
+use crate::companion::studio::calls::pictures::examples as all_examples;
+use crate::companion::studio::calls::stills::{all_cameras, problems};
 use crate::companion::studio::{Studio, collect};
 use crate::companion::train::MIN_SIDE;
 use crate::companion::workspace::ModelFolder;
