@@ -2,7 +2,9 @@
 
 use crate::browser::{self, Browser};
 use crate::cli::Sandbox;
-use crate::visit::Visit;
+use crate::studio::Studio;
+use crate::visit::{DESKTOP, Visit};
+use std::net::{IpAddr, UdpSocket};
 
 const FIRST: &str = "#states li:nth-child(1)";
 const SECOND: &str = "#states li:nth-child(2)";
@@ -122,4 +124,43 @@ fn a_draft_outlives_the_page_and_the_studio() {
     assert_eq!(value("#title"), "Pool cover");
     assert_eq!(value("#name"), "pool-cover");
     assert_eq!(value(&format!("{FIRST} input")), "on");
+}
+
+/// This machine's address in its network. Nothing is sent.
+fn own_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+    socket.connect("192.0.2.1:9").ok()?;
+    Some(socket.local_addr().ok()?.ip()).filter(|address| !address.is_loopback())
+}
+
+#[test]
+fn a_model_is_defined_from_another_device_by_plain_http() {
+    let (true, Some(address)) = (browser::is_there(), own_address()) else {
+        println!("skipped: no browser, or no network");
+        return;
+    };
+    let sandbox = Sandbox::new();
+    let listen = format!("{address}:0");
+    let studio =
+        Studio::start_with(&sandbox, &["--listen", &listen], &[("AJAR_STUDIO_PASSWORD", "open sesame")]);
+    let browser = Browser::start(DESKTOP.0, DESKTOP.1);
+    browser.open(&format!("{}/login", studio.origin()));
+    let status = browser.script_async(
+        "const done = arguments[0]; fetch('/login', { method: 'POST', body: new URLSearchParams({ password: 'open sesame' }) }) \
+         .then((answer) => done(answer.status), String)",
+    );
+    assert_eq!(status, 200);
+    // Here a browser gives a page less than on a computer's own address.
+    assert_eq!(browser.script("return isSecureContext"), false);
+    let visit = Visit { browser, studio, sandbox };
+    let browser = &visit.browser;
+    visit.open("/new");
+    browser.fill("#title", "Gate");
+    browser.fill(&format!("{FIRST} input"), "open");
+    browser.fill(&format!("{SECOND} input"), "closed");
+    browser.press("Add a state");
+    browser.fill("#states li:nth-child(3) input", "half open");
+    accepted(browser);
+    browser.click("#next");
+    browser.wait_for_path("/models/gate/crop");
 }

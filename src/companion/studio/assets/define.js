@@ -14,6 +14,8 @@ const visited = new Set();
 /** Until the name is typed by hand it follows the title. */
 let follows = draft.name === "" || draft.name === slug(draft.title);
 let newest = 0;
+/** Names the fields: crypto.randomUUID is only there on this computer's own address, or with HTTPS. */
+let fields = 0;
 /** What the server said last. */
 let problems = { states: [] };
 
@@ -27,7 +29,7 @@ const typed = () => ({ title: title.value, name: name.value, states: inputs().ma
 
 function addState(value) {
   const number = inputs().length + 1;
-  const id = `state-${crypto.randomUUID()}`;
+  const id = `state-${++fields}`;
   const input = make("input", { type: "text", id, value, autocomplete: "off", placeholder: ["open", "closed"][number - 1] ?? "" });
   input.setAttribute("aria-label", `State ${number}`);
   input.setAttribute("aria-describedby", `${id}-problem`);
