@@ -42,7 +42,8 @@ function shown() {
       (!wanted.camera || one.camera === wanted.camera) &&
       (!wanted.reason || one.reason === wanted.reason) &&
       one.probability <= Number(wanted.most) &&
-      !(useful && (!one.picture || nothing(one) || worth.like[one.key])),
+      // What is about to be given a state stays, whatever is found out of it meanwhile.
+      (!useful || grid.holds(one.key) || (one.picture && !nothing(one) && !worth.like[one.key])),
   );
 }
 
