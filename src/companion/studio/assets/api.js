@@ -19,7 +19,7 @@ async function ask(method, path, body) {
   try {
     answer = await fetch(path, options);
   } catch {
-    throw new Refused("The studio does not answer. Is it still running? Start it again with: ajar studio");
+    throw new Refused("The studio is not running any more. Start it again with: ajar studio");
   }
   const text = await answer.text();
   let value = {};

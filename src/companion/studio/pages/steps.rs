@@ -124,7 +124,10 @@ pub fn examples(studio: &Studio, model: &ModelFolder) -> Result<Markup> {
         .keys()
         .filter(|camera| collect::source_of(studio, camera).is_some_and(|s| s.link().is_some()));
     let live: Vec<&String> = live.collect();
-    let data = json!({ "model": model.name, "examples": all_examples(studio, model)?, "sourced": sourced, "live": live });
+    let data = json!({
+        "model": model.name, "examples": all_examples(studio, model)?, "sourced": sourced, "live": live,
+        "trained": file.version.is_some(),
+    });
     let frame = Frame {
         title: "Assign examples",
         module: Some("assign"),
@@ -160,6 +163,7 @@ pub fn examples(studio: &Studio, model: &ModelFolder) -> Result<Markup> {
             }
             p #question.question {}
             div #grid.grid role="group" aria-label="Pictures" {}
+            p #lacking.problem role="status" {}
             p #problem.problem role="alert" {}
             div #states.states-bar role="toolbar" aria-label="States" {}
         }
