@@ -3,7 +3,13 @@
 /** What the server put into the page. */
 export const page = JSON.parse(document.getElementById("main").dataset.page);
 
-export class Refused extends Error {}
+export class Refused extends Error {
+  /** `code`: of a device's refusal. */
+  constructor(message, code) {
+    super(message);
+    this.code = code;
+  }
+}
 
 async function ask(method, path, body) {
   const options = { method, headers: {} };
@@ -31,7 +37,7 @@ async function ask(method, path, body) {
   if (answer.ok) return value;
   if (answer.status === 413) throw new Refused("This file is too large: a picture may have at most 32 MB.");
   if (answer.status === 401) throw new Refused("The studio was started again. Open the address that it printed.");
-  throw new Refused(value.why || answer.statusText);
+  throw new Refused(value.why || answer.statusText, value.code);
 }
 
 export const get = (path) => ask("GET", path);
