@@ -10,6 +10,7 @@ use crate::companion::picture;
 use crate::companion::shipped_plan;
 use crate::companion::suggest::{NEAR, suggest};
 use crate::companion::workspace::names::slug;
+use crate::companion::workspace::pictures::Added;
 use crate::companion::workspace::seen::Seen;
 use crate::companion::workspace::{ModelFolder, make_folder};
 use crate::engine::Engine;
@@ -123,7 +124,7 @@ pub fn attempt(studio: &Studio, model: &ModelFolder, device: usize, key: &str) -
 }
 
 /// The file with an attempt's picture as the device gave it.
-fn frame_file(studio: &Studio, model: &ModelFolder, attempt: &Attempt) -> Result<PathBuf> {
+pub fn frame_file(studio: &Studio, model: &ModelFolder, attempt: &Attempt) -> Result<PathBuf> {
     let folder = model.cache().join("recent").join(attempt.device.to_string());
     let path = folder.join(&attempt.key).with_extension("jpg");
     if !path.is_file() {
@@ -151,8 +152,8 @@ pub fn crop_file(studio: &Studio, model: &ModelFolder, attempt: &Attempt) -> Res
     Ok(path)
 }
 
-/// Makes an example of an attempt's picture. Gives its id.
-pub fn keep(studio: &Studio, model: &ModelFolder, attempt: &Attempt) -> Result<String> {
+/// Makes an example of an attempt's picture.
+pub fn keep(studio: &Studio, model: &ModelFolder, attempt: &Attempt) -> Result<Added> {
     let bytes = fs::read(frame_file(studio, model, attempt)?)?;
     let crop = model.file()?.crops.get(&attempt.camera).copied();
     let crop = crop.ok_or_else(|| {
@@ -162,7 +163,7 @@ pub fn keep(studio: &Studio, model: &ModelFolder, attempt: &Attempt) -> Result<S
         ))
     })?;
     let still = Still { bytes, moment: attempt.moment, whole: attempt.whole };
-    Ok(collect::keep(model, &attempt.camera, &crop, &still)?.id().to_string())
+    collect::keep(model, &attempt.camera, &crop, &still)
 }
 
 /// Of the newest pictures without a label: those that would teach something, and for each the first that it is nearly

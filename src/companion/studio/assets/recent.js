@@ -102,12 +102,12 @@ async function give(keys, state) {
   }
   const fresh = chosen(keys).filter((one) => !one.example).map((one) => one.key);
   const done = await attempt(() => post(to("/recent/label"), { pictures, state }), find("#problem"));
-  if (!done) return;
-  grid.clear();
+  if (done) grid.clear();
   await load();
-  const ids = attempts.filter((one) => fresh.includes(one.key) && one.example).map((one) => one.example);
+  if (!done) return;
   note(`${count(pictures.length)} became ${state}. Train again when you are done.`, async () => {
-    await post(to("/delete"), { ids });
+    await post(to("/relabel"), { before: done.before });
+    if (done.new.length > 0) await post(to("/delete"), { ids: done.new });
     await post(to("/recent/hide"), { keys: fresh, back: true });
     await load();
   });
@@ -125,20 +125,31 @@ async function hide(keys) {
 }
 
 async function load() {
-  const answer = await attempt(() => get(to("/recent")), find("#problem"));
-  if (!answer) return;
-  attempts = answer.attempts;
-  find("#problems").replaceChildren(...answer.problems.map((why) => make("p", { className: "notice", role: "alert" }, why)));
-  show();
+  try {
+    const answer = await get(to("/recent"));
+    attempts = answer.attempts;
+    problems(answer.problems);
+    show();
+  } catch (error) {
+    problems([error.message]);
+  }
+}
+
+/** What keeps attempts from being here. Only where it has changed: an alert is read out. */
+function problems(all) {
+  const box = find("#problems");
+  if (box.textContent === all.join("")) return;
+  box.replaceChildren(...all.map((why) => make("p", { className: "notice", role: "alert" }, why)));
 }
 
 /** What is worth a label takes a while to say, so it is asked only when there is something new. */
 async function judge() {
   const open = attempts.filter((one) => one.picture && !one.example).map((one) => one.key).join();
   if (open === judged) return;
+  const answer = await attempt(() => get(to("/recent/worth")), find("#worth-problem"));
+  if (!answer) return;
   judged = open;
-  const answer = await attempt(() => get(to("/recent/worth")));
-  if (answer) worth = answer;
+  worth = answer;
   show();
 }
 

@@ -202,6 +202,7 @@ pub fn recent(studio: &Studio, model: &ModelFolder) -> Result<Markup> {
                 label.check { input type="checkbox" name="useful" checked; " only what adds something" }
             }
             p #count.hint role="status" {}
+            p #worth-problem.problem role="alert" {}
             div #grid.grid role="group" aria-label="Recent pictures" {}
             p #problem.problem role="alert" {}
             div #states.states-bar role="toolbar" aria-label="States" hidden {}
