@@ -102,6 +102,53 @@ fn a_used_name_is_refused_and_nothing_is_lost() {
 }
 
 #[test]
+fn a_title_in_other_letters_asks_for_a_short_name() {
+    if !browser::is_there() {
+        return;
+    }
+    let visit = Visit::start(Sandbox::new(), &[]);
+    let browser = &visit.browser;
+    visit.open("/new");
+    browser.fill(&format!("{FIRST} input"), "открыт");
+    browser.fill(&format!("{SECOND} input"), "закрыт");
+    browser.fill("#title", "Гараж");
+    browser.wait_for_text("#name-problem", "type one, such as garage-door");
+    browser.fill("#name", "garage");
+    accepted(browser);
+    browser.click("#next");
+    browser.wait_for_path("/models/garage/crop");
+}
+
+#[test]
+fn a_draft_is_kept_once_something_is_typed_and_can_be_discarded() {
+    if !browser::is_there() {
+        return;
+    }
+    let visit = Visit::start(Sandbox::new(), &[]);
+    let browser = &visit.browser;
+    let draft = visit.sandbox.path("studio/draft.toml");
+    // The page asks what is wrong with the empty fields: after that, nothing is kept.
+    visit.open("/new");
+    let asked = "return performance.getEntriesByType('resource').some((e) => e.name.endsWith('/api/draft'))";
+    browser.until("an answer", || browser.script(asked) == true);
+    assert!(!draft.exists());
+    visit.open("/");
+    browser.wait_for(".welcome");
+
+    visit.open("/new");
+    browser.fill("#title", "Pool cover");
+    browser.until("a draft", || draft.exists());
+    visit.open("/");
+    browser.press("Discard");
+    browser.click("dialog [value=no]");
+    assert!(draft.exists());
+    browser.press("Discard");
+    browser.click("dialog [value=yes]");
+    browser.wait_for(".welcome");
+    assert!(!draft.exists());
+}
+
+#[test]
 fn a_draft_outlives_the_page_and_the_studio() {
     if !browser::is_there() {
         return;

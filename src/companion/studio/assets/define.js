@@ -68,6 +68,10 @@ for (const event of ["pointerup", "pointercancel"]) {
   });
 }
 
+const UNMADE = "The title has no letters a to z to make it of: type one, such as garage-door.";
+/** Whether there is a title, and no name can be made of it. */
+const unmade = () => name.value === "" && title.value.trim() !== "" && slug(title.value) === "";
+
 function complain(field, place, problem) {
   // What a draft brought along complains as well.
   const shown = problem && (visited.has(field) || field.value !== "") ? problem : "";
@@ -77,7 +81,8 @@ function complain(field, place, problem) {
 
 function say() {
   complain(title, find("#title-problem"), problems.title);
-  complain(name, find("#name-problem"), problems.name);
+  if (unmade()) visited.add(name);
+  complain(name, find("#name-problem"), unmade() ? UNMADE : problems.name);
   inputs().forEach((input, i) => complain(input, find(`#${input.id}-problem`), problems.states[i]));
   find("#states-problem").textContent = problems.all_states ?? "";
   next.disabled = [problems.title, problems.name, problems.all_states, ...problems.states].some(Boolean);
