@@ -48,15 +48,16 @@ export const remove = (path) => ask("DELETE", path);
 /** The calls of one model. */
 export const model = (name) => (path) => `/api/models/${name}${path}`;
 
-/** Waits until nothing has come for a while; then does the newest. `flush` does it now. */
+/** Waits until nothing has come for a while; then does the newest. `flush` does it now, and gives what came of the last. */
 export function later(milliseconds, work) {
   let timer;
   let waiting;
+  let last;
   const run = () => {
     clearTimeout(timer);
-    const args = waiting;
+    if (waiting) last = work(...waiting);
     waiting = undefined;
-    return args && work(...args);
+    return last;
   };
   const soon = (...args) => {
     waiting = args;

@@ -60,9 +60,10 @@ pub fn crop(studio: &Studio, model: &ModelFolder) -> Result<Markup> {
                     }
                     div.under {
                         p #size.hint aria-live="polite" {}
+                        p #unused.hint hidden { "It is not used. Draw a rectangle if the model is to look here." }
                         div.row {
+                            label.check { input #use type="checkbox"; " Use this camera" }
                             button.button.quiet #fresh type="button" { "Fresh picture" }
-                            button.button.quiet #forget type="button" { "Do not use this camera" }
                         }
                     }
                 }
