@@ -37,7 +37,7 @@ pub struct Attempt {
     pub moment: Option<Moment>,
     state: String,
     probability: f64,
-    /// By state, where the states of that time are still known.
+    /// By state, as the model of that time had them.
     probabilities: BTreeMap<String, f64>,
     reason: String,
     agreeing: u64,
@@ -60,9 +60,6 @@ pub fn attempts(studio: &Studio, model: &ModelFolder) -> Result<(Vec<Attempt>, V
     let seen = model.seen()?;
     let labels: BTreeMap<String, Option<String>> =
         model.pictures()?.into_iter().map(|picture| (picture.id, picture.state)).collect();
-    // Bundles have them in order.
-    let mut states = model.file()?.states;
-    states.sort();
     let (mut all, mut problems) = (Vec::new(), Vec::new());
     for (device, link) in links(studio) {
         let recent = match link.recent() {
@@ -74,7 +71,7 @@ pub fn attempts(studio: &Studio, model: &ModelFolder) -> Result<(Vec<Attempt>, V
         };
         let rows = recent["attempts"].as_array().into_iter().flatten();
         let own = rows.filter(|row| row["model"] == *model.name);
-        all.extend(own.filter_map(|row| of_row(device, row, &states)));
+        all.extend(own.filter_map(|row| of_row(device, row)));
     }
     all.retain_mut(|attempt| match seen.get(&attempt.key) {
         Some(Seen::PutAway) => false,
@@ -90,12 +87,12 @@ pub fn attempts(studio: &Studio, model: &ModelFolder) -> Result<(Vec<Attempt>, V
     Ok((all, problems))
 }
 
-fn of_row(device: usize, row: &Value, states: &[String]) -> Option<Attempt> {
+fn of_row(device: usize, row: &Value) -> Option<Attempt> {
     let text = |key: &str| row[key].as_str().map(str::to_string);
     let (camera, time) = (text("camera")?, text("time")?);
     let id = plain_id(&row["id"]).filter(|id| id != "null");
     let said: Vec<f64> = row["probabilities"].as_array()?.iter().filter_map(Value::as_f64).collect();
-    let named = said.len() == states.len();
+    let states = row["states"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let key: String = slug(&format!("{time}-{}-{camera}", id.as_deref().unwrap_or_default()));
     Some(Attempt {
         device,
@@ -103,7 +100,7 @@ fn of_row(device: usize, row: &Value, states: &[String]) -> Option<Attempt> {
         moment: of_time(&row["time"]),
         state: text("vote").unwrap_or_default(),
         probability: said.iter().copied().fold(0.0, f64::max),
-        probabilities: states.iter().cloned().zip(said).filter(|_| named).collect(),
+        probabilities: states.map(str::to_string).zip(said).collect(),
         reason: text("reason").unwrap_or_default(),
         agreeing: row["agreeing"].as_u64().unwrap_or(0),
         needed: row["needed"].as_u64().unwrap_or(0),

@@ -11,11 +11,12 @@ const watchesOf = (devices, model) =>
 
 function line({ watch, device }) {
   const why = watch.reason ? ` (${watch.reason.replaceAll("_", " ")})` : "";
+  const seq = watch.seq ? `, bundle ${watch.seq}` : "";
   return make(
     "span",
     { className: "watch" },
     make("strong", { className: watch.state === "unknown" ? "unknown" : "" }, watch.state + why),
-    make("span", { className: "hint" }, ` ${since(watch.time)} · ${watch.camera} · ${device.status.device}`),
+    make("span", { className: "hint" }, ` ${since(watch.time)} · ${watch.camera} · ${device.status.device}${seq}`),
   );
 }
 

@@ -14,10 +14,17 @@ let judged = "";
 const nothing = (one) => worth.adds_nothing.includes(one.key);
 const source = (one) => to(`/recent/${one.device}/${one.key}/crop.jpg`);
 
+/** What it said of each state, the most likely first. */
+const shares = ({ probabilities }) =>
+  Object.entries(probabilities)
+    .sort((a, b) => b[1] - a[1])
+    .map(([state, share]) => `${state} ${percent(share)}`)
+    .join(", ");
+
 const grid = new Grid(find("#grid"), {
   tile: (item) => [
     item.picture ? picture(item.src, "") : make("span", { className: "blank" }, "no picture"),
-    make("span", { className: `tag ${item.label ? `state-${page.states.indexOf(item.label) % 8}` : ""}` }, item.label ? `✓ ${item.label}` : `${item.state} ${percent(item.probability)}`),
+    make("span", { className: `tag ${item.label ? `state-${page.states.indexOf(item.label) % 8}` : ""}`, title: shares(item) }, item.label ? `✓ ${item.label}` : `${item.state} ${percent(item.probability)}`),
     make("span", { className: "caption" }, `${item.ago} · ${item.camera}`),
     make("span", { className: "caption" }, `${item.reason.replaceAll("_", " ")}, ${item.agreeing} of ${item.needed}${item.alike > 0 ? ` · +${item.alike} alike` : ""}`),
     make("span", { className: "caption", hidden: !item.older }, `older bundle ${item.seq}`),
