@@ -102,8 +102,82 @@ fn a_skipped_picture_can_be_brought_back_and_an_empty_state_is_named() {
     browser.keys(&format!("{}a", char::from(Key::Control)));
     browser.keys(&char::from(Key::Null).to_string());
     browser.keys("2");
-    browser.wait_for_text("#problem", "No picture shows open yet");
+    browser.wait_for_text("#lacking", "No picture shows open yet");
     browser.wait_for_text("#waiting", "All pictures have a state");
+    assert_eq!(browser.count("#states .primary"), 0, "nothing can be trained");
+}
+
+#[test]
+fn training_that_did_not_happen_or_failed_can_be_begun() {
+    if !browser::is_there() {
+        return;
+    }
+    let (visit, album) = started(3);
+    let browser = &visit.browser;
+    let truth = Visit::door_truth(&album);
+    let ids = visit.tiles();
+    // All have a state and nothing is trained, as after an import. It begins by itself, and fails.
+    visit.open("/");
+    let folder = visit.sandbox.path("studio/models/garage-door");
+    let labels: String = ids.iter().map(|id| format!("{id}\t{}\n", truth(id))).collect();
+    fs::write(folder.join("labels.tsv"), labels).expect("labels");
+    fs::write(folder.join("versions"), "no folder").expect("a file in the way");
+    visit.open("/models/garage-door/examples");
+    browser.wait_for_text("#problem", "versions");
+    // What failed is not begun by itself again, and is said to who comes later.
+    browser.reload();
+    browser.wait_for_text("#problem", "versions");
+    browser.wait_for_text("#waiting", "All pictures have a state");
+    fs::remove_file(folder.join("versions")).expect("nothing in the way");
+    browser.press("Train");
+    browser.wait_for_path("/models/garage-door");
+    browser.wait_for_text(".verdict", "right");
+}
+
+#[test]
+fn a_studio_that_ends_while_it_works_is_noticed() {
+    if !browser::is_there() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let folder = sandbox.path("drive");
+    let album = garage::album(&folder, 1);
+    // Many, so that looking at them takes long: copies that differ in their last bytes.
+    let bytes = fs::read(&album[0].0).expect("a picture");
+    for i in 0..1500u32 {
+        let name = format!("2026-04-{:02}_{:02}-{:02}-00.jpg", 1 + i / 100, i % 24, i % 60);
+        fs::write(folder.join(name), [&bytes[..], &i.to_le_bytes()].concat()).expect("a picture");
+    }
+    let visit = Visit::start(sandbox, &["--pictures", "drive"]);
+    visit.define("Garage door", &["open", "closed"]);
+    visit.draw(garage::CROP);
+    let Visit { browser, studio, sandbox: _sandbox } = visit;
+    browser.click("#next");
+    browser.wait_for("#working");
+    drop(studio);
+    browser.wait_for_text("#problem", "Start it again with: ajar studio");
+    assert!(!browser.sees("#working"));
+}
+
+#[test]
+fn pictures_are_skipped_by_a_tap_and_by_a_key_with_caps_lock() {
+    if !browser::is_there() {
+        return;
+    }
+    let (visit, _) = started(3);
+    let browser = &visit.browser;
+    let ids = visit.tiles();
+    browser.press("Skip");
+    browser.wait_for_text("#question", "of no use");
+    browser.click(&format!("[data-key=\"{}\"]", ids[1]));
+    browser.wait_for_text("#waiting", "23 pictures without a state");
+    browser.press("Skip");
+    browser.wait_for_text("#question", "that shows open");
+    browser.focus(&format!("[data-key=\"{}\"]", ids[4]));
+    browser.keys("S");
+    browser.wait_for_text("#waiting", "22 pictures without a state");
+    assert_eq!(visit.tiles().len(), 22);
+    assert!(!visit.tiles().contains(&ids[1]) && !visit.tiles().contains(&ids[4]));
 }
 
 #[test]

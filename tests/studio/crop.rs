@@ -32,6 +32,11 @@ fn started() -> Visit {
     garage::album(&sandbox.path("yard"), 1);
     let visit = Visit::start(sandbox, &["--pictures", "drive", "--pictures", "yard"]);
     visit.define("Garage door", &["open", "closed"]);
+    // Of several cameras none is used unasked.
+    assert!(!visit.browser.sees("#rect"));
+    assert_eq!(visit.browser.script("return document.querySelector('#next').disabled"), true);
+    visit.browser.click("#use");
+    visit.browser.wait_for("#rect");
     visit
 }
 
@@ -127,7 +132,8 @@ fn several_cameras_have_a_crop_each() {
     let browser = &visit.browser;
     visit.draw(CROP);
     browser.press("yard");
-    browser.until("the middle on the other camera", || (edges(browser)[0] - 0.3).abs() < 0.004);
+    browser.wait_for_text("#unused", "It is not used.");
+    assert!(!browser.sees("#rect"));
     browser.drag(at(browser, 0.05, 0.1), at(browser, 0.25, 0.5));
     browser.press("drive ✓");
     browser.until("the first crop again", || (edges(browser)[0] - CROP[0]).abs() < 0.004);
@@ -136,16 +142,24 @@ fn several_cameras_have_a_crop_each() {
     browser.until("the second crop again", || (edges(browser)[0] - 0.05).abs() < 0.004);
     near(edges(browser), [0.05, 0.1, 0.25, 0.5]);
 
-    // A camera that is not used any more asks before, and comes back.
-    browser.press("Do not use this camera");
-    browser.press("Do not use it");
-    browser.wait_for_text("#toasts", "yard is not used");
+    // A camera that is not used any more has no rectangle; used again, it has the same.
     let file = visit.sandbox.path("studio/models/garage-door/model.toml");
-    assert!(!fs::read_to_string(&file).expect("a model").contains("[crops.yard]"));
-    browser.press("Undo");
-    browser.until("the crop in model.toml", || {
-        fs::read_to_string(&file).is_ok_and(|text| text.contains("[crops.yard]"))
-    });
+    let kept = |camera: &str| {
+        fs::read_to_string(&file).is_ok_and(|text| text.contains(&format!("[crops.{camera}]")))
+    };
+    browser.click("#use");
+    browser.until("no crop in model.toml", || !kept("yard"));
+    browser.until("no rectangle", || !browser.sees("#rect"));
+    browser.click("#use");
+    browser.until("the crop in model.toml", || kept("yard"));
+    near(edges(browser), [0.05, 0.1, 0.25, 0.5]);
+    browser.click("#use");
+    browser.until("no crop in model.toml", || !kept("yard"));
+
+    // What is seen to be used is used, and nothing else.
+    browser.click("#next");
+    browser.wait_for_path("/models/garage-door/examples");
+    assert!(kept("drive") && !kept("yard"));
 }
 
 #[test]

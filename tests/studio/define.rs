@@ -2,7 +2,9 @@
 
 use crate::browser::{self, Browser};
 use crate::cli::Sandbox;
-use crate::visit::Visit;
+use crate::studio::Studio;
+use crate::visit::{DESKTOP, Visit};
+use std::net::{IpAddr, UdpSocket};
 
 const FIRST: &str = "#states li:nth-child(1)";
 const SECOND: &str = "#states li:nth-child(2)";
@@ -100,6 +102,53 @@ fn a_used_name_is_refused_and_nothing_is_lost() {
 }
 
 #[test]
+fn a_title_in_other_letters_asks_for_a_short_name() {
+    if !browser::is_there() {
+        return;
+    }
+    let visit = Visit::start(Sandbox::new(), &[]);
+    let browser = &visit.browser;
+    visit.open("/new");
+    browser.fill(&format!("{FIRST} input"), "открыт");
+    browser.fill(&format!("{SECOND} input"), "закрыт");
+    browser.fill("#title", "Гараж");
+    browser.wait_for_text("#name-problem", "type one, such as garage-door");
+    browser.fill("#name", "garage");
+    accepted(browser);
+    browser.click("#next");
+    browser.wait_for_path("/models/garage/crop");
+}
+
+#[test]
+fn a_draft_is_kept_once_something_is_typed_and_can_be_discarded() {
+    if !browser::is_there() {
+        return;
+    }
+    let visit = Visit::start(Sandbox::new(), &[]);
+    let browser = &visit.browser;
+    let draft = visit.sandbox.path("studio/draft.toml");
+    // The page asks what is wrong with the empty fields: after that, nothing is kept.
+    visit.open("/new");
+    let asked = "return performance.getEntriesByType('resource').some((e) => e.name.endsWith('/api/draft'))";
+    browser.until("an answer", || browser.script(asked) == true);
+    assert!(!draft.exists());
+    visit.open("/");
+    browser.wait_for(".welcome");
+
+    visit.open("/new");
+    browser.fill("#title", "Pool cover");
+    browser.until("a draft", || draft.exists());
+    visit.open("/");
+    browser.press("Discard");
+    browser.click("dialog [value=no]");
+    assert!(draft.exists());
+    browser.press("Discard");
+    browser.click("dialog [value=yes]");
+    browser.wait_for(".welcome");
+    assert!(!draft.exists());
+}
+
+#[test]
 fn a_draft_outlives_the_page_and_the_studio() {
     if !browser::is_there() {
         return;
@@ -122,4 +171,43 @@ fn a_draft_outlives_the_page_and_the_studio() {
     assert_eq!(value("#title"), "Pool cover");
     assert_eq!(value("#name"), "pool-cover");
     assert_eq!(value(&format!("{FIRST} input")), "on");
+}
+
+/// This machine's address in its network. Nothing is sent.
+fn own_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+    socket.connect("192.0.2.1:9").ok()?;
+    Some(socket.local_addr().ok()?.ip()).filter(|address| !address.is_loopback())
+}
+
+#[test]
+fn a_model_is_defined_from_another_device_by_plain_http() {
+    let (true, Some(address)) = (browser::is_there(), own_address()) else {
+        println!("skipped: no browser, or no network");
+        return;
+    };
+    let sandbox = Sandbox::new();
+    let listen = format!("{address}:0");
+    let studio =
+        Studio::start_with(&sandbox, &["--listen", &listen], &[("AJAR_STUDIO_PASSWORD", "open sesame")]);
+    let browser = Browser::start(DESKTOP.0, DESKTOP.1);
+    browser.open(&format!("{}/login", studio.origin()));
+    let status = browser.script_async(
+        "const done = arguments[0]; fetch('/login', { method: 'POST', body: new URLSearchParams({ password: 'open sesame' }) }) \
+         .then((answer) => done(answer.status), String)",
+    );
+    assert_eq!(status, 200);
+    // Here a browser gives a page less than on a computer's own address.
+    assert_eq!(browser.script("return isSecureContext"), false);
+    let visit = Visit { browser, studio, sandbox };
+    let browser = &visit.browser;
+    visit.open("/new");
+    browser.fill("#title", "Gate");
+    browser.fill(&format!("{FIRST} input"), "open");
+    browser.fill(&format!("{SECOND} input"), "closed");
+    browser.press("Add a state");
+    browser.fill("#states li:nth-child(3) input", "half open");
+    accepted(browser);
+    browser.click("#next");
+    browser.wait_for_path("/models/gate/crop");
 }

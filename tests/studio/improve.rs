@@ -5,6 +5,7 @@ use crate::cli::Sandbox;
 use crate::device::Device;
 use crate::garage::{self, Sight};
 use crate::visit::Visit;
+use fantoccini::key::Key;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -16,7 +17,7 @@ pub fn jpeg(open: bool, hour: f32, seed: u32) -> Vec<u8> {
 }
 
 /// A model that was trained and deployed by the page, and the device that runs it.
-fn deployed() -> (Visit, Device, Vec<(PathBuf, bool)>) {
+pub fn deployed() -> (Visit, Device, Vec<(PathBuf, bool)>) {
     let sandbox = Sandbox::new();
     let mut device = Device::start(&sandbox, "porch", jpeg(true, 12.0, 3));
     let album = garage::album(&sandbox.path("porch"), 5);
@@ -43,6 +44,15 @@ fn deployed() -> (Visit, Device, Vec<(PathBuf, bool)>) {
     browser.wait_for_text("#toasts", "Installed on shed");
     browser.wait_for_text("#now", "open");
     (visit, device, album)
+}
+
+fn labels(model: &Path) -> String {
+    fs::read_to_string(model.join("labels.tsv")).expect("labels")
+}
+
+/// The tile of a picture.
+fn tile(key: &str) -> String {
+    format!("[data-key=\"{key}\"]")
 }
 
 fn pictures_below(folder: &Path) -> usize {
@@ -81,37 +91,87 @@ fn what_a_device_saw_becomes_examples_and_a_better_model() {
     // Label several: shift selects a row, the number gives the state. Undo takes it back.
     let model = visit.sandbox.path("studio/models/garage-door");
     let frames = || pictures_below(&model.join("frames")) + pictures_below(&model.join("crops"));
-    let before = frames();
+    let closed = || labels(&model).matches("\tclosed\n").count();
+    let clear = || browser.script("document.querySelector('#toasts').replaceChildren()");
+    let (before, closed_before) = (frames(), closed());
     let with_picture = ".tile:has(img)";
-    browser.wait_for(with_picture);
-    browser.click(with_picture);
-    browser.wait_for_text("#states", "1 selected");
-    browser.keys("2");
-    browser.wait_for_text("#toasts", "1 picture became closed. Train again when you are done.");
-    browser.wait_for_text(".tile .tag:has(+ *)", "");
-    assert_eq!(frames(), before + 1);
+    let pair = || {
+        let script = "return document.querySelector('.tile:has(img):has(+ .tile img)')?.dataset.key ?? null";
+        browser.script(script).as_str().map(tile)
+    };
+    browser.until("two with pictures beside each other", || pair().is_some());
+    let first = pair().expect("two with pictures");
+    let row = |key: &str| {
+        browser.click(&first);
+        browser.keys(&format!("{}{}", char::from(Key::Shift), char::from(Key::Right)));
+        browser.wait_for_text("#states", "2 selected");
+        browser.keys(key);
+    };
+    row("2");
+    browser.wait_for_text("#toasts", "2 pictures became closed. Train again when you are done.");
+    browser.wait_for_text(&first, "✓ closed");
+    assert_eq!((frames(), closed()), (before + 2, closed_before + 2));
     browser.press("Undo");
-    browser.until("the example that is gone", || frames() == before);
-    browser.wait_for(with_picture);
-    browser.click(with_picture);
-    browser.keys("2");
-    browser.until("an example again", || frames() == before + 1);
-    browser.wait_for_text("#toasts", "became closed");
+    browser.until("examples that are gone", || frames() == before);
+    browser.until("no state on its tile", || !browser.text(&first).contains('✓'));
+    row("2");
+    browser.until("examples again", || frames() == before + 2);
+
+    // Another state for what is an example already: its undo gives back the state before, and nothing goes.
+    browser.wait_for_text(&first, "✓ closed");
+    clear();
+    row("1");
+    browser.wait_for_text("#toasts", "2 pictures became open");
+    browser.wait_for_text(&first, "✓ open");
+    assert_eq!(closed(), closed_before);
+    browser.press("Undo");
+    browser.wait_for_text(&first, "✓ closed");
+    assert_eq!((frames(), closed()), (before + 2, closed_before + 2));
+
+    // What comes while somebody looks at a picture does not take the key that is pressed for it.
+    clear();
+    browser.click(&first);
+    browser.keys(&char::from(Key::Escape).to_string());
+    let newest = visit.tiles()[0].clone();
+    device.camera.show(jpeg(true, 9.0, 41));
+    browser.until("a newer attempt", || visit.tiles()[0] != newest);
+    browser.keys("1");
+    browser.wait_for_text(&first, "✓ open");
+    browser.wait_for_text("#toasts", "1 picture became open");
+    browser.press("Undo");
+    browser.wait_for_text(&first, "✓ closed");
+
+    // All or nothing: a picture that the device does not have is named, and no other gets a state.
+    let refused = browser.script_async(&format!(
+        "const done = arguments[0]; const key = document.querySelector('{first}').dataset.key; \
+         fetch('/api/models/garage-door/recent/label', {{ method: 'POST', headers: {{ 'Content-Type': 'application/json' }}, \
+         body: JSON.stringify({{ pictures: [[0, key], [0, 'never-seen']], state: 'open' }}) }}) \
+         .then(async (answer) => done([answer.status, await answer.text()]))"
+    ));
+    assert_eq!(refused[0], 422, "{refused}");
+    assert!(refused[1].as_str().is_some_and(|why| why.contains("1 of these 2 pictures any more (never-seen)")), "{refused}");
+    assert_eq!(closed(), closed_before + 2);
 
     // Something that there is no state for yet. A name that will not do is refused.
-    browser.until("a picture without a state", || browser.count(with_picture) > 1);
-    browser.script("document.querySelector('#toasts').replaceChildren()");
-    browser.click(".tile:has(img):has(.tag:not([class*=state-]))");
+    let without_state = ".tile:has(img):has(.tag:not([class*=state-]))";
+    browser.wait_for(without_state);
+    clear();
+    browser.click(without_state);
     for (name, answer) in [("OPEN", "is there twice"), ("half open", "became half open")] {
         browser.press("New state");
         browser.fill("dialog input", name);
         browser.press("Save");
         browser.until(answer, || (browser.text("#problem") + &browser.text("#toasts")).contains(answer));
+        if name == "OPEN" {
+            // The reason is there to be read, also when the page has asked the device again.
+            std::thread::sleep(std::time::Duration::from_secs(6));
+            browser.wait_for_text("#problem", answer);
+        }
     }
     let file = fs::read_to_string(model.join("model.toml")).expect("a model");
     assert!(file.contains("half open"), "{file}");
     browser.press("Undo");
-    browser.until("the example that is gone", || frames() == before + 1);
+    browser.until("the example that is gone", || frames() == before + 2);
     // A state without a picture cannot be trained: the page says so. It goes again.
     visit.open("/models/garage-door");
     browser.press("Train again");
@@ -125,27 +185,34 @@ fn what_a_device_saw_becomes_examples_and_a_better_model() {
     browser.wait_for(with_picture);
 
     // Put away, and back.
-    let shown = || visit.tiles().len();
-    browser.script("document.querySelector('#toasts').replaceChildren()");
-    let all = shown();
-    browser.click(".tile:last-child");
+    let last = visit.tiles().pop().expect("an attempt");
+    browser.click(&tile(&last));
     browser.press("Put away");
     browser.wait_for_text("#toasts", "1 attempt put away.");
-    browser.until("one fewer", || !browser.text("#toasts").is_empty() && shown() < all + 2);
+    browser.until("one fewer", || !visit.tiles().contains(&last));
     browser.press("Undo");
+    browser.until("it is back", || visit.tiles().contains(&last));
 
-    // Train again: the new one must beat the old one, or the old one stays; the page says which.
+    // Train again: the new one must beat the old one, or the old one stays; the page says which, and why.
+    let counts = || {
+        let text = fs::read_to_string(model.join("model.toml")).expect("a model");
+        text.parse::<toml::Table>().expect("TOML")["version"].as_str().expect("a version").to_string()
+    };
+    let old = counts();
     visit.open("/models/garage-door");
     browser.press("Train again");
-    browser.until("an outcome", || {
-        let said = browser.text("#outcome");
-        said.starts_with("Trained.") || said.starts_with("The model before stays")
-    });
+    browser.until("an outcome", || !browser.text("#outcome").is_empty());
+    let said = browser.text("#outcome");
+    let begins = if counts() == old { "The model before stays" } else { "Trained." };
+    assert!(said.starts_with(begins), "{said}");
+    assert!(said.contains("the new one"), "the comparison: {said}");
     assert_eq!(browser.count(".choose"), 1, "one version counts, the other can be chosen");
-    // Whichever counts, the other can be chosen, signed and deployed.
+    // Whichever counts, the other can be chosen.
+    let was = counts();
     browser.press("Use");
-    browser.wait_for_path("/models/garage-door");
+    browser.until("the other version in model.toml", || counts() != was);
     browser.until("a page that was loaded again", || browser.text("#outcome").is_empty());
+    assert_eq!(browser.count(".choose"), 1);
 }
 
 #[test]
@@ -178,11 +245,30 @@ fn a_model_goes_back_on_a_device_and_forward_again() {
     browser.wait_for("#signed");
     browser.press("Install");
     browser.wait_for_text("#toasts", "Installed on shed");
+    assert!(!browser.sees("#outcome"), "what was to be done is done");
+
+    // The page is at the first version again, the device at the second. What is undone is what the device did.
+    browser.press("Use");
+    browser.until("a page that was loaded again", || browser.text("#toasts").is_empty());
     browser.press("Go back");
     browser.click("dialog [value=yes]");
     browser.wait_for_text("#toasts", "shed went back.");
     browser.press("Undo");
-    browser.wait_for_text("#toasts", "Installed on shed");
+    browser.wait_for_text("#toasts", "Installed on shed: it runs on trial.");
+
+    // One that the device went back from is installed again only for who says so.
+    browser.reload();
+    browser.press("Go back");
+    browser.click("dialog [value=yes]");
+    browser.wait_for_text("#toasts", "shed went back.");
+    browser.press("Install");
+    browser.wait_for_text("dialog", "Install it once more?");
+    browser.click("dialog [value=no]");
+    browser.until("no dialog", || !browser.sees("dialog"));
+    assert_eq!(browser.text("#deploy-problem"), "");
+    browser.press("Install");
+    browser.click("dialog [value=yes]");
+    browser.wait_for_text("#toasts", "Installed on shed: it runs on trial.");
 }
 
 #[test]
@@ -238,8 +324,8 @@ fn pictures_and_states_are_put_in_order_and_every_step_has_a_way_back() {
     browser.wait_for_text("#state-list", "wide open");
     browser.select("select[name=state]", "");
     browser.wait_for_text("#count", "24 pictures");
-    let labels =
-        || fs::read_to_string(visit.sandbox.path("studio/models/garage-door/labels.tsv")).expect("labels");
+    let folder = visit.sandbox.path("studio/models/garage-door");
+    let labels = || labels(&folder);
     assert_eq!(labels().matches("\twide open\n").count(), open);
 
     // The first of three goes with its pictures; those of the others stay.

@@ -10,22 +10,25 @@ use serde_json::json;
 pub struct Failure {
     pub status: StatusCode,
     pub why: String,
+    /// Of a device's refusal.
+    code: Option<String>,
 }
 
 impl Failure {
     pub fn new(status: StatusCode, why: impl Into<String>) -> Failure {
-        Failure { status, why: why.into() }
+        Failure { status, why: why.into(), code: None }
     }
 }
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Failure {
+        let refused = error.downcast_ref::<Refused>();
         let status = match () {
             () if error.is::<UsageError>() => StatusCode::UNPROCESSABLE_ENTITY,
-            () if error.downcast_ref::<Refused>().is_some() => StatusCode::BAD_GATEWAY,
+            () if refused.is_some() => StatusCode::BAD_GATEWAY,
             () => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Failure { status, why: said(&error) }
+        Failure { status, why: said(&error), code: refused.and_then(|refused| refused.code.clone()) }
     }
 }
 
@@ -42,6 +45,6 @@ pub fn said(error: &anyhow::Error) -> String {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        (self.status, Json(json!({ "why": self.why }))).into_response()
+        (self.status, Json(json!({ "why": self.why, "code": self.code }))).into_response()
     }
 }

@@ -10,6 +10,7 @@ use crate::companion::picture;
 use crate::companion::shipped_plan;
 use crate::companion::suggest::{NEAR, suggest};
 use crate::companion::workspace::names::slug;
+use crate::companion::workspace::pictures::Added;
 use crate::companion::workspace::seen::Seen;
 use crate::companion::workspace::{ModelFolder, make_folder};
 use crate::engine::Engine;
@@ -36,7 +37,7 @@ pub struct Attempt {
     pub moment: Option<Moment>,
     state: String,
     probability: f64,
-    /// By state, where the states of that time are still known.
+    /// By state, as the model of that time had them.
     probabilities: BTreeMap<String, f64>,
     reason: String,
     agreeing: u64,
@@ -59,9 +60,6 @@ pub fn attempts(studio: &Studio, model: &ModelFolder) -> Result<(Vec<Attempt>, V
     let seen = model.seen()?;
     let labels: BTreeMap<String, Option<String>> =
         model.pictures()?.into_iter().map(|picture| (picture.id, picture.state)).collect();
-    // Bundles have them in order.
-    let mut states = model.file()?.states;
-    states.sort();
     let (mut all, mut problems) = (Vec::new(), Vec::new());
     for (device, link) in links(studio) {
         let recent = match link.recent() {
@@ -73,7 +71,7 @@ pub fn attempts(studio: &Studio, model: &ModelFolder) -> Result<(Vec<Attempt>, V
         };
         let rows = recent["attempts"].as_array().into_iter().flatten();
         let own = rows.filter(|row| row["model"] == *model.name);
-        all.extend(own.filter_map(|row| of_row(device, row, &states)));
+        all.extend(own.filter_map(|row| of_row(device, row)));
     }
     all.retain_mut(|attempt| match seen.get(&attempt.key) {
         Some(Seen::PutAway) => false,
@@ -89,12 +87,12 @@ pub fn attempts(studio: &Studio, model: &ModelFolder) -> Result<(Vec<Attempt>, V
     Ok((all, problems))
 }
 
-fn of_row(device: usize, row: &Value, states: &[String]) -> Option<Attempt> {
+fn of_row(device: usize, row: &Value) -> Option<Attempt> {
     let text = |key: &str| row[key].as_str().map(str::to_string);
     let (camera, time) = (text("camera")?, text("time")?);
     let id = plain_id(&row["id"]).filter(|id| id != "null");
     let said: Vec<f64> = row["probabilities"].as_array()?.iter().filter_map(Value::as_f64).collect();
-    let named = said.len() == states.len();
+    let states = row["states"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let key: String = slug(&format!("{time}-{}-{camera}", id.as_deref().unwrap_or_default()));
     Some(Attempt {
         device,
@@ -102,7 +100,7 @@ fn of_row(device: usize, row: &Value, states: &[String]) -> Option<Attempt> {
         moment: of_time(&row["time"]),
         state: text("vote").unwrap_or_default(),
         probability: said.iter().copied().fold(0.0, f64::max),
-        probabilities: states.iter().cloned().zip(said).filter(|_| named).collect(),
+        probabilities: states.map(str::to_string).zip(said).collect(),
         reason: text("reason").unwrap_or_default(),
         agreeing: row["agreeing"].as_u64().unwrap_or(0),
         needed: row["needed"].as_u64().unwrap_or(0),
@@ -123,7 +121,7 @@ pub fn attempt(studio: &Studio, model: &ModelFolder, device: usize, key: &str) -
 }
 
 /// The file with an attempt's picture as the device gave it.
-fn frame_file(studio: &Studio, model: &ModelFolder, attempt: &Attempt) -> Result<PathBuf> {
+pub fn frame_file(studio: &Studio, model: &ModelFolder, attempt: &Attempt) -> Result<PathBuf> {
     let folder = model.cache().join("recent").join(attempt.device.to_string());
     let path = folder.join(&attempt.key).with_extension("jpg");
     if !path.is_file() {
@@ -151,8 +149,8 @@ pub fn crop_file(studio: &Studio, model: &ModelFolder, attempt: &Attempt) -> Res
     Ok(path)
 }
 
-/// Makes an example of an attempt's picture. Gives its id.
-pub fn keep(studio: &Studio, model: &ModelFolder, attempt: &Attempt) -> Result<String> {
+/// Makes an example of an attempt's picture.
+pub fn keep(studio: &Studio, model: &ModelFolder, attempt: &Attempt) -> Result<Added> {
     let bytes = fs::read(frame_file(studio, model, attempt)?)?;
     let crop = model.file()?.crops.get(&attempt.camera).copied();
     let crop = crop.ok_or_else(|| {
@@ -162,7 +160,7 @@ pub fn keep(studio: &Studio, model: &ModelFolder, attempt: &Attempt) -> Result<S
         ))
     })?;
     let still = Still { bytes, moment: attempt.moment, whole: attempt.whole };
-    Ok(collect::keep(model, &attempt.camera, &crop, &still)?.id().to_string())
+    collect::keep(model, &attempt.camera, &crop, &still)
 }
 
 /// Of the newest pictures without a label: those that would teach something, and for each the first that it is nearly

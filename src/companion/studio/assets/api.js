@@ -3,7 +3,13 @@
 /** What the server put into the page. */
 export const page = JSON.parse(document.getElementById("main").dataset.page);
 
-export class Refused extends Error {}
+export class Refused extends Error {
+  /** `code`: of a device's refusal. */
+  constructor(message, code) {
+    super(message);
+    this.code = code;
+  }
+}
 
 async function ask(method, path, body) {
   const options = { method, headers: {} };
@@ -19,7 +25,7 @@ async function ask(method, path, body) {
   try {
     answer = await fetch(path, options);
   } catch {
-    throw new Refused("The studio does not answer. Is it still running? Start it again with: ajar studio");
+    throw new Refused("The studio is not running any more. Start it again with: ajar studio");
   }
   const text = await answer.text();
   let value = {};
@@ -31,7 +37,7 @@ async function ask(method, path, body) {
   if (answer.ok) return value;
   if (answer.status === 413) throw new Refused("This file is too large: a picture may have at most 32 MB.");
   if (answer.status === 401) throw new Refused("The studio was started again. Open the address that it printed.");
-  throw new Refused(value.why || answer.statusText);
+  throw new Refused(value.why || answer.statusText, value.code);
 }
 
 export const get = (path) => ask("GET", path);
@@ -42,15 +48,16 @@ export const remove = (path) => ask("DELETE", path);
 /** The calls of one model. */
 export const model = (name) => (path) => `/api/models/${name}${path}`;
 
-/** Waits until nothing has come for a while; then does the newest. `flush` does it now. */
+/** Waits until nothing has come for a while; then does the newest. `flush` does it now, and gives what came of the last. */
 export function later(milliseconds, work) {
   let timer;
   let waiting;
+  let last;
   const run = () => {
     clearTimeout(timer);
-    const args = waiting;
+    if (waiting) last = work(...waiting);
     waiting = undefined;
-    return args && work(...args);
+    return last;
   };
   const soon = (...args) => {
     waiting = args;

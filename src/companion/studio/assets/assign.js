@@ -14,9 +14,12 @@ let pictures = [];
 let asked = 0;
 let byState = localStorage.getItem(WAY) !== "all";
 let training = false;
+/** Whether a tap skips. */
+let skipping = false;
 
 const waiting = () => pictures.filter((one) => !one.state);
 const missing = () => states.filter((state) => !pictures.some((one) => one.state === state));
+const ready = () => pictures.length > 0 && waiting().length === 0 && missing().length === 0;
 
 const grid = new Grid(find("#grid"), {
   tile: (item) => [
@@ -26,7 +29,8 @@ const grid = new Grid(find("#grid"), {
   ],
   press(item) {
     if (!byState) return false;
-    give([item.key], item.state === states[asked] ? null : states[asked]);
+    if (skipping) skip([item.key]);
+    else give([item.key], item.state === states[asked] ? null : states[asked]);
     return true;
   },
   chosen: (keys) => {
@@ -35,7 +39,7 @@ const grid = new Grid(find("#grid"), {
   key(event, keys) {
     const state = stateOf(event, states);
     if (state) give(keys, state);
-    else if (event.key === "Delete" || event.key === "s") skip(keys);
+    else if (event.key === "Delete" || event.key.toLowerCase() === "s") skip(keys);
     else return;
     event.preventDefault();
   },
@@ -52,32 +56,43 @@ function show() {
   find("#waiting").classList.toggle("none-left", left === 0);
   find("#by-state").setAttribute("aria-pressed", String(byState));
   find("#all-at-once").setAttribute("aria-pressed", String(!byState));
-  find("#question").replaceChildren(
-    ...(byState
-      ? ["Tap every picture that shows ", make("strong", { className: `tag state-${asked % 8}` }, states[asked]), "."]
-      : ["Select pictures, then choose their state below or press its number. Shift selects a row."]),
-  );
+  find("#question").replaceChildren(...question());
   if (left === 0 && lacking.length > 0 && pictures.length > 0) {
-    find("#problem").textContent = `No picture shows ${lacking.join(", ")} yet. Add one that does: training needs each state.`;
+    find("#lacking").textContent = `No picture shows ${lacking.join(", ")} yet. Add one that does: training needs each state.`;
   } else if (pictures.length === 0) {
-    find("#problem").textContent = "There is no picture yet. Add some, or take one now.";
+    find("#lacking").textContent = "There is no picture yet. Add some, or take one now.";
   } else {
-    find("#problem").textContent = "";
+    find("#lacking").textContent = "";
   }
   bar(grid.selected.size);
 }
 
+function question() {
+  if (!byState) return ["Select pictures, then choose their state below or press its number. Shift selects a row."];
+  if (skipping) return ["Tap every picture that is of no use: it is skipped."];
+  return ["Tap every picture that shows ", make("strong", { className: `tag state-${asked % 8}` }, states[asked]), "."];
+}
+
 function bar(selected) {
   const box = find("#states");
-  const skipping = make("button", { type: "button", className: "button quiet" }, selected > 1 ? `Skip ${selected}` : "Skip");
-  skipping.addEventListener("click", () => skip([...grid.selected]));
+  // Training begins by itself; after one that failed, and where nothing was changed, it is asked for.
+  const again = make("button", { type: "button", className: "button primary" }, "Train");
+  again.hidden = !ready();
+  again.addEventListener("click", () => train());
+  const skips = make("button", { type: "button", className: "button quiet" }, selected > 1 ? `Skip ${selected}` : "Skip");
   if (!byState) {
-    skipping.disabled = selected === 0;
+    skips.disabled = selected === 0;
+    skips.addEventListener("click", () => skip([...grid.selected]));
     const buttons = stateButtons(states, (state) => give([...grid.selected], state));
     buttons.forEach((button) => (button.disabled = selected === 0));
-    box.replaceChildren(...buttons, skipping);
+    box.replaceChildren(...buttons, skips, again);
     return;
   }
+  skips.setAttribute("aria-pressed", String(skipping));
+  skips.addEventListener("click", () => {
+    skipping = !skipping;
+    show();
+  });
   const last = asked === states.length - 1;
   const back = make("button", { type: "button", className: "button quiet" }, "Back");
   back.disabled = asked === 0;
@@ -89,11 +104,12 @@ function bar(selected) {
   const next = make("button", { type: "button", className: "button primary" }, last ? "Show what is left" : `Next: ${states[asked + 1]}`);
   next.hidden = last && rest === 0;
   next.addEventListener("click", () => (last ? way(false) : ask(asked + 1)));
-  box.replaceChildren(back, all, next);
+  box.replaceChildren(back, skips, all, next, again);
 }
 
 function ask(index) {
   asked = index;
+  skipping = false;
   grid.clear();
   show();
   window.scrollTo({ top: 0 });
@@ -101,6 +117,7 @@ function ask(index) {
 
 function way(states) {
   byState = states;
+  skipping = false;
   localStorage.setItem(WAY, byState ? "states" : "all");
   grid.clear();
   show();
@@ -113,11 +130,11 @@ async function give(ids, state) {
   for (const one of pictures) if (ids.includes(one.id)) one.state = state ?? undefined;
   grid.clear();
   show();
-  if (pictures.length > 0 && waiting().length === 0 && missing().length === 0) train();
+  if (ready()) train();
 }
 
 async function skip(ids) {
-  if (ids.length === 0) return;
+  if (ids.length === 0 || training) return;
   const done = await attempt(() => post(to("/delete"), { ids }));
   if (!done) return;
   pictures = pictures.filter((one) => !ids.includes(one.id));
@@ -127,7 +144,7 @@ async function skip(ids) {
     await post(to("/undo"), { undo: done.undo });
     await load();
   });
-  if (pictures.length > 0 && waiting().length === 0 && missing().length === 0) train();
+  if (ready()) train();
 }
 
 async function load() {
@@ -135,25 +152,34 @@ async function load() {
   show();
 }
 
-async function train() {
-  if (training) return;
-  training = true;
+/** Does a job to its end, with the pictures out of the way meanwhile. What went wrong is said when they are back. */
+async function work(job) {
   find("#assign").hidden = true;
-  const started = await attempt(() => post(to("/train")), find("#problem"));
-  const result = started && (await attempt(() => follow(to), find("#problem")));
-  training = false;
-  if (result) location.assign(`/models/${page.model}?trained=${result.version}`);
-  else find("#assign").hidden = false;
+  const result = await attempt(job, find("#problem"));
+  if (!result) find("#assign").hidden = false;
+  return result;
 }
 
-async function collect() {
-  find("#assign").hidden = true;
-  const started = await attempt(() => post(to("/collect")), find("#problem"));
-  const found = started && (await attempt(() => follow(to), find("#problem")));
-  const said = find("#problem").textContent;
-  await load();
+/** Begins it, unless it has begun. */
+async function train({ begun } = {}) {
+  if (training) return;
+  training = true;
+  const result = await work(async () => {
+    if (!begun) await post(to("/train"));
+    return follow(to);
+  });
+  training = false;
+  if (result) location.assign(`/models/${page.model}?trained=${result.version}`);
+}
+
+async function collect({ begun } = {}) {
+  const found = await work(async () => {
+    if (!begun) await post(to("/collect"));
+    return follow(to);
+  });
+  // Also after one that failed: it may have found some before.
+  await attempt(load);
   find("#assign").hidden = false;
-  if (said) find("#problem").textContent = said;
   if (!found) return;
   const broken = found.unreadable > 0 ? ` ${count(found.unreadable)} could not be read.` : "";
   note((found.added > 0 ? `${count(found.added)} added.` : "There is nothing new to be found.") + broken);
@@ -161,7 +187,7 @@ async function collect() {
 
 find("#by-state").addEventListener("click", () => way(true));
 find("#all-at-once").addEventListener("click", () => way(false));
-find("#more")?.addEventListener("click", collect);
+find("#more")?.addEventListener("click", () => collect());
 for (const button of document.querySelectorAll(".take")) {
   button.addEventListener("click", async () => {
     const taken = await attempt(() => post(to(`/take/${button.dataset.camera}`)), find("#problem"));
@@ -171,14 +197,10 @@ for (const button of document.querySelectorAll(".take")) {
 uploads(to, load);
 
 ({ states, pictures } = page.examples);
+show();
 const now = await get(to("/progress"));
-if (now.phase === "running") {
-  const end = await attempt(() => follow(to));
-  if (now.kind === "train" && end) location.assign(`/models/${page.model}?trained=${end.version}`);
-  else await load();
-} else if (pictures.length === 0 && page.sourced) {
-  await collect();
-} else {
-  show();
-}
-find("#assign").hidden = false;
+if (now.phase === "running") await (now.kind === "train" ? train({ begun: true }) : collect({ begun: true }));
+else if (now.phase !== "failed" && pictures.length === 0 && page.sourced) await collect();
+else if (now.phase !== "failed" && ready() && !page.trained) await train();
+else find("#assign").hidden = false;
+if (now.phase === "failed") find("#problem").textContent = now.why;

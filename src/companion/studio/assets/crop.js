@@ -1,7 +1,7 @@
 // Step 2: select the crop. A rectangle in fractions of the frame, drawn, dragged, resized or moved by keys.
 
 import { later, model, page, put, remove } from "./api.js";
-import { attempt, find, make, note, sure } from "./say.js";
+import { attempt, find, make } from "./say.js";
 
 const to = model(page.model);
 const stage = find("#stage");
@@ -9,6 +9,9 @@ const still = find("#still");
 const rect = find("#rect");
 const preview = find("#preview");
 const next = find("#next");
+const use = find("#use");
+/** Where there is only one camera, it is the one. */
+const only = page.cameras.length === 1;
 /** Where a new rectangle is: in the middle. */
 const MIDDLE = [0.3, 0.3, 0.7, 0.7];
 /** Least side in fractions: smaller ones cannot be taken hold of. */
@@ -63,8 +66,12 @@ const look = later(60, () => {
 
 const keep = later(300, async (name, edges) => {
   const frame_size = [still.naturalWidth, still.naturalHeight];
-  await attempt(() => put(to(`/crops/${name}`), { crop: edges, frame_size }), find("#problem"));
+  return Boolean(await attempt(() => put(to(`/crops/${name}`), { crop: edges, frame_size }), find("#problem")));
 });
+
+/** Whether the picture of this camera is there. */
+const seen = () => still.naturalWidth > 0 && !stage.classList.contains("loading");
+const used = () => only || Boolean(camera.crop);
 
 function place() {
   const [x1, y1, x2, y2] = crop;
@@ -105,17 +112,21 @@ function chips() {
   const focused = [...box.children].indexOf(document.activeElement);
   box.replaceChildren(...page.cameras.map(chip));
   box.children[focused]?.focus();
-  box.hidden = page.cameras.length < 2;
-  find("#forget").hidden = page.cameras.length < 2 || !camera.crop;
-  next.disabled = !still.naturalWidth;
+  box.hidden = only;
+  use.checked = used();
+  use.disabled = !seen() && !camera.crop;
+  use.closest("label").hidden = only;
+  // What is not used has no rectangle: what is seen is what is used.
+  rect.hidden = preview.hidden = find("#size").hidden = find("#warning").hidden = !used();
+  find("#unused").hidden = used() || !seen();
+  next.disabled = only ? !seen() : !page.cameras.some((one) => one.crop);
 }
 
 async function show(one, fresh) {
   keep.flush();
   camera = one;
-  crop = one.crop?.crop ?? MIDDLE;
+  crop = one.crop?.crop ?? one.before ?? MIDDLE;
   find("#problem").textContent = "";
-  next.disabled = true;
   stage.classList.add("loading");
   still.src = `${to(`/stills/${one.name}`)}?fresh=${Boolean(fresh)}&at=${fresh ? Date.now() : ""}`;
   chips();
@@ -130,6 +141,7 @@ still.addEventListener("load", () => {
 });
 still.addEventListener("error", async () => {
   stage.classList.remove("loading");
+  chips();
   const answer = await fetch(still.src);
   const why = (await answer.json().catch(() => ({}))).why;
   find("#problem").textContent = `No picture of ${camera.name}: ${why ?? "the studio does not answer"}`;
@@ -141,7 +153,7 @@ function at(event) {
 }
 
 stage.addEventListener("pointerdown", (event) => {
-  if (event.button !== 0 || !still.naturalWidth) return;
+  if (event.button !== 0 || !seen()) return;
   event.preventDefault();
   stage.setPointerCapture(event.pointerId);
   const start = crop;
@@ -182,26 +194,22 @@ for (const name of Object.keys(HANDLES)) {
 }
 
 find("#fresh").addEventListener("click", () => show(camera, true));
-find("#forget").addEventListener("click", async () => {
+use.addEventListener("change", async () => {
+  if (use.checked) return draw(crop);
   const gone = camera;
-  const before = gone.crop.crop;
-  if (!(await sure(`Do not use ${gone.name}?`, "Its pictures and their labels are kept.", "Do not use it"))) return;
   await keep.flush();
-  await attempt(() => remove(to(`/crops/${gone.name}`)));
-  gone.crop = undefined;
+  if (await attempt(() => remove(to(`/crops/${gone.name}`)), find("#problem"))) {
+    // Its pictures, their labels and the rectangle are there if it is used again.
+    gone.before = gone.crop.crop;
+    gone.crop = undefined;
+  }
   chips();
-  note(`${gone.name} is not used.`, async () => {
-    await show(gone);
-    draw(before);
-  });
 });
 next.addEventListener("click", async () => {
   next.disabled = true;
-  const any = page.cameras.some((one) => one.crop);
-  if (camera.crop || !any) keep(camera.name, rounded());
-  await keep.flush();
-  if (find("#problem").textContent) next.disabled = false;
-  else location.assign(`/models/${page.model}/examples`);
+  if (seen() && used()) keep(camera.name, rounded());
+  if ((await keep.flush()) === false) return chips();
+  location.assign(`/models/${page.model}/examples`);
 });
 window.addEventListener("pagehide", () => keep.flush());
 

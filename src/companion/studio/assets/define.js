@@ -14,6 +14,8 @@ const visited = new Set();
 /** Until the name is typed by hand it follows the title. */
 let follows = draft.name === "" || draft.name === slug(draft.title);
 let newest = 0;
+/** Names the fields: crypto.randomUUID is only there on this computer's own address, or with HTTPS. */
+let fields = 0;
 /** What the server said last. */
 let problems = { states: [] };
 
@@ -27,7 +29,7 @@ const typed = () => ({ title: title.value, name: name.value, states: inputs().ma
 
 function addState(value) {
   const number = inputs().length + 1;
-  const id = `state-${crypto.randomUUID()}`;
+  const id = `state-${++fields}`;
   const input = make("input", { type: "text", id, value, autocomplete: "off", placeholder: ["open", "closed"][number - 1] ?? "" });
   input.setAttribute("aria-label", `State ${number}`);
   input.setAttribute("aria-describedby", `${id}-problem`);
@@ -66,6 +68,10 @@ for (const event of ["pointerup", "pointercancel"]) {
   });
 }
 
+const UNMADE = "The title has no letters a to z to make it of: type one, such as garage-door.";
+/** Whether there is a title, and no name can be made of it. */
+const unmade = () => name.value === "" && title.value.trim() !== "" && slug(title.value) === "";
+
 function complain(field, place, problem) {
   // What a draft brought along complains as well.
   const shown = problem && (visited.has(field) || field.value !== "") ? problem : "";
@@ -75,7 +81,8 @@ function complain(field, place, problem) {
 
 function say() {
   complain(title, find("#title-problem"), problems.title);
-  complain(name, find("#name-problem"), problems.name);
+  if (unmade()) visited.add(name);
+  complain(name, find("#name-problem"), unmade() ? UNMADE : problems.name);
   inputs().forEach((input, i) => complain(input, find(`#${input.id}-problem`), problems.states[i]));
   find("#states-problem").textContent = problems.all_states ?? "";
   next.disabled = [problems.title, problems.name, problems.all_states, ...problems.states].some(Boolean);

@@ -14,7 +14,8 @@ export class Grid {
     Object.assign(this, { box, tile, chosen, key, press });
     this.items = [];
     this.selected = new Set();
-    this.anchor = 0;
+    /** The tile that Tab reaches, and from which Shift selects. */
+    this.anchor = undefined;
     this.end = new IntersectionObserver((entries) => entries.some((e) => e.isIntersecting) && this.more(), {
       rootMargin: "1200px",
     });
@@ -22,17 +23,31 @@ export class Grid {
     box.addEventListener("keydown", (event) => this.keydown(event));
   }
 
-  /** Shows these. Tiles of the same key are kept, so nothing flickers and the focus stays. */
+  /** Whether a key that is pressed now would be meant for this picture. */
+  holds(key) {
+    return this.selected.has(key) || this.focused() === key;
+  }
+
+  focused() {
+    return document.activeElement?.parentElement === this.box ? document.activeElement.dataset.key : undefined;
+  }
+
+  /** Shows these. Tiles of the same key are kept, so nothing flickers and the focus stays on its picture. */
   show(items) {
     const wanted = Math.max(PART, this.box.children.length);
+    const focused = this.focused();
+    const key = focused ?? this.anchor;
+    const before = this.place(key);
     const old = new Map([...this.box.children].map((tile) => [tile.dataset.key, tile]));
     this.items = items;
     const keys = new Set(items.map((item) => item.key));
     this.selected = new Set([...this.selected].filter((key) => keys.has(key)));
-    const focused = this.box.contains(document.activeElement) ? this.index(document.activeElement) : -1;
     this.box.replaceChildren(...items.slice(0, wanted).map((item) => this.update(old.get(item.key), item)));
-    if (focused >= 0 && items.length > 0) this.focus(Math.min(focused, items.length - 1));
-    else this.roam(this.anchor);
+    const now = this.place(key);
+    // Where it is gone, the one in its place.
+    const index = now >= 0 ? now : Math.max(0, Math.min(before, items.length - 1));
+    if (focused !== undefined) this.focus(index, { preventScroll: true });
+    else this.roam(index);
     this.watch();
     this.chosen([...this.selected]);
   }
@@ -74,20 +89,24 @@ export class Grid {
     return [...this.box.children].indexOf(tile);
   }
 
+  place(key) {
+    return this.items.findIndex((item) => item.key === key);
+  }
+
   /** One tile can be reached with Tab; arrows go on from there. */
   roam(index) {
-    this.anchor = Math.max(0, Math.min(index, this.box.children.length - 1));
     for (const tile of this.box.querySelectorAll('.tile[tabindex="0"]')) tile.tabIndex = -1;
-    const tile = this.box.children[this.anchor];
+    const tile = this.box.children[index] ?? this.box.firstElementChild;
+    this.anchor = tile?.dataset.key;
     if (tile) tile.tabIndex = 0;
   }
 
-  focus(index) {
+  focus(index, options) {
     if (index >= this.box.children.length) this.more();
     const tile = this.box.children[index];
     if (!tile) return;
     this.roam(index);
-    tile.focus();
+    tile.focus(options);
   }
 
   toggle(index, on) {
@@ -103,7 +122,7 @@ export class Grid {
     const tile = event.target.closest(".tile");
     if (!tile) return;
     const index = this.index(tile);
-    const before = this.anchor;
+    const before = Math.max(0, this.place(this.anchor));
     const on = !this.selected.has(tile.dataset.key);
     this.roam(index);
     tile.focus();

@@ -1,7 +1,7 @@
 // All models: what the devices say of them, now.
 
-import { get } from "./api.js";
-import { ago, find, make } from "./say.js";
+import { get, remove } from "./api.js";
+import { attempt, find, make, since, sure } from "./say.js";
 
 /** How often devices are asked. */
 const PULSE = 5000;
@@ -11,11 +11,12 @@ const watchesOf = (devices, model) =>
 
 function line({ watch, device }) {
   const why = watch.reason ? ` (${watch.reason.replaceAll("_", " ")})` : "";
+  const seq = watch.seq ? `, bundle ${watch.seq}` : "";
   return make(
     "span",
     { className: "watch" },
     make("strong", { className: watch.state === "unknown" ? "unknown" : "" }, watch.state + why),
-    make("span", { className: "hint" }, ` ${ago(watch.time)} · ${watch.camera} · ${device.status.device}`),
+    make("span", { className: "hint" }, ` ${since(watch.time)} · ${watch.camera} · ${device.status.device}${seq}`),
   );
 }
 
@@ -40,4 +41,8 @@ async function look() {
   setTimeout(look, PULSE);
 }
 
+find("#discard")?.addEventListener("click", async () => {
+  if (!(await sure("Discard this draft?", "What was typed for it is gone then. No model is changed.", "Discard it"))) return;
+  if (await attempt(() => remove("/api/draft"))) location.reload();
+});
 look();

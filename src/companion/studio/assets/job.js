@@ -1,5 +1,6 @@
 // Work that takes a while: how far it is, as the server tells it.
 
+import { get } from "./api.js";
 import { find } from "./say.js";
 
 const STAGES = {
@@ -40,5 +41,7 @@ export function follow(to) {
       else if (progress.phase === "done") end(resolve, progress.result);
       else end(reject, new Error(progress.why ?? "The studio was started again; begin once more."));
     });
+    // A network that was away for a moment is none: the browser connects again by itself. A studio that is gone says so.
+    events.addEventListener("error", () => get(to("/progress")).catch((error) => end(reject, error)));
   });
 }

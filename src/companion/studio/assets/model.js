@@ -13,21 +13,22 @@ async function train() {
   find("#outcome").hidden = true;
   const started = await attempt(() => post(to("/train")), find("#problem"));
   const result = started && (await attempt(() => follow(to), find("#problem")));
-  if (result) location.assign(`/models/${page.model}?trained=${result.version}&counts=${result.counts}`);
+  if (result) location.assign(`/models/${page.model}?trained=${result.version}`);
 }
 
 /** Says what a training came to, after the page has come anew. */
-function outcome() {
-  const query = new URLSearchParams(location.search);
-  if (!query.has("trained")) return;
+function outcome({ version, counts, comparison }) {
+  const trained = new URLSearchParams(location.search).get("trained");
   history.replaceState(null, "", location.pathname);
-  const stays = query.get("counts") === "false";
+  if (trained !== version) return;
   const box = find("#outcome");
   box.hidden = false;
-  box.classList.toggle("good", !stays);
-  box.textContent = stays
-    ? "The model before stays: nothing shows that the new one is as good. It is among the versions below, if you want it all the same."
-    : "Trained. Try it below, then sign it and bring it to a device.";
+  box.classList.toggle("good", counts);
+  const text = counts
+    ? "Trained. Try it below, then sign it and bring it to a device."
+    : "The model before stays: nothing shows that the new one is as good. It is among the versions below, if you want it all the same.";
+  box.replaceChildren(make("p", {}, text));
+  if (comparison) box.append(make("p", {}, `${comparison[0].toUpperCase()}${comparison.slice(1)}.`));
 }
 
 function generation(device) {
@@ -50,15 +51,15 @@ function watchLine(device, watch) {
 
 function deviceRow(device) {
   if (device.why) return make("p", { className: "notice" }, `${device.name}: ${device.why}`);
-  const install = make("button", { type: "button", className: "button primary install" }, "Install");
-  install.disabled = !signed;
-  install.dataset.device = device.index;
-  install.addEventListener("click", () => deploy(device, false));
+  const bring = make("button", { type: "button", className: "button primary install" }, "Install");
+  bring.disabled = !signed;
+  bring.dataset.device = device.index;
+  bring.addEventListener("click", () => deploy(device, page.version));
   const back = make("button", { type: "button", className: "button quiet back" }, "Go back");
   back.hidden = !device.models?.[page.model];
   back.addEventListener("click", () => rollBack(device));
   const words = make("div", {}, make("strong", {}, device.status.device), make("p", { className: "hint" }, generation(device)));
-  return make("div", { className: "device-row" }, words, make("div", { className: "row" }, back, install));
+  return make("div", { className: "device-row" }, words, make("div", { className: "row" }, back, bring));
 }
 
 async function look() {
@@ -84,9 +85,21 @@ async function beat() {
   setTimeout(beat, PULSE);
 }
 
-async function deploy(device, again) {
-  const done = await attempt(() => post(to("/deploy"), { device: device.index, version: page.version, again }), find("#deploy-problem"));
+/** Installs a version; one that the device went back from only if the user wants it once more. */
+async function install(device, version, again) {
+  try {
+    return await post(to("/deploy"), { device: device.index, version, again });
+  } catch (error) {
+    if (error.code !== "W64" || again) throw error;
+    const detail = `${device.status.device} went back from this version. It runs on trial again.`;
+    return (await sure("Install it once more?", detail, "Install it")) && install(device, version, true);
+  }
+}
+
+async function deploy(device, version, again = false) {
+  const done = await attempt(() => install(device, version, again), find("#deploy-problem"));
   if (!done) return;
+  find("#outcome").hidden = true;
   note(`Installed on ${device.status.device}: ${done.outcome === "already" ? "it was there already" : "it runs on trial"}.`);
   await look();
 }
@@ -95,7 +108,7 @@ async function rollBack(device) {
   const detail = "The device goes on with the model it had before. You can install this one again.";
   if (!(await sure(`Go back on ${device.status.device}?`, detail, "Go back"))) return;
   const done = await attempt(() => post(to("/rollback"), { device: device.index }), find("#deploy-problem"));
-  if (done) note(`${device.status.device} went back.`, () => deploy(device, true));
+  if (done) note(`${device.status.device} went back.`, done.version && (() => deploy(device, done.version, true)));
   await look();
 }
 
@@ -163,9 +176,9 @@ find("#remove").addEventListener("click", async () => {
   note("The model is in the trash.", async () => location.assign((await post("/api/undo", gone)).next));
 });
 
-outcome();
-const running = await get(to("/progress"));
-if (running.phase === "running") {
+const job = await get(to("/progress"));
+if (job.kind === "train" && job.phase === "done") outcome(job.result);
+if (job.phase === "running") {
   const end = await attempt(() => follow(to), find("#problem"));
   if (end) location.reload();
 }

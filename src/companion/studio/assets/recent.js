@@ -14,10 +14,17 @@ let judged = "";
 const nothing = (one) => worth.adds_nothing.includes(one.key);
 const source = (one) => to(`/recent/${one.device}/${one.key}/crop.jpg`);
 
+/** What it said of each state, the most likely first. */
+const shares = ({ probabilities }) =>
+  Object.entries(probabilities)
+    .sort((a, b) => b[1] - a[1])
+    .map(([state, share]) => `${state} ${percent(share)}`)
+    .join(", ");
+
 const grid = new Grid(find("#grid"), {
   tile: (item) => [
     item.picture ? picture(item.src, "") : make("span", { className: "blank" }, "no picture"),
-    make("span", { className: `tag ${item.label ? `state-${page.states.indexOf(item.label) % 8}` : ""}` }, item.label ? `✓ ${item.label}` : `${item.state} ${percent(item.probability)}`),
+    make("span", { className: `tag ${item.label ? `state-${page.states.indexOf(item.label) % 8}` : ""}`, title: shares(item) }, item.label ? `✓ ${item.label}` : `${item.state} ${percent(item.probability)}`),
     make("span", { className: "caption" }, `${item.ago} · ${item.camera}`),
     make("span", { className: "caption" }, `${item.reason.replaceAll("_", " ")}, ${item.agreeing} of ${item.needed}${item.alike > 0 ? ` · +${item.alike} alike` : ""}`),
     make("span", { className: "caption", hidden: !item.older }, `older bundle ${item.seq}`),
@@ -42,7 +49,8 @@ function shown() {
       (!wanted.camera || one.camera === wanted.camera) &&
       (!wanted.reason || one.reason === wanted.reason) &&
       one.probability <= Number(wanted.most) &&
-      !(useful && (!one.picture || nothing(one) || worth.like[one.key])),
+      // What is about to be given a state stays, whatever is found out of it meanwhile.
+      (!useful || grid.holds(one.key) || (one.picture && !nothing(one) && !worth.like[one.key])),
   );
 }
 
@@ -101,12 +109,12 @@ async function give(keys, state) {
   }
   const fresh = chosen(keys).filter((one) => !one.example).map((one) => one.key);
   const done = await attempt(() => post(to("/recent/label"), { pictures, state }), find("#problem"));
-  if (!done) return;
-  grid.clear();
+  if (done) grid.clear();
   await load();
-  const ids = attempts.filter((one) => fresh.includes(one.key) && one.example).map((one) => one.example);
+  if (!done) return;
   note(`${count(pictures.length)} became ${state}. Train again when you are done.`, async () => {
-    await post(to("/delete"), { ids });
+    await post(to("/relabel"), { before: done.before });
+    if (done.new.length > 0) await post(to("/delete"), { ids: done.new });
     await post(to("/recent/hide"), { keys: fresh, back: true });
     await load();
   });
@@ -124,20 +132,31 @@ async function hide(keys) {
 }
 
 async function load() {
-  const answer = await attempt(() => get(to("/recent")), find("#problem"));
-  if (!answer) return;
-  attempts = answer.attempts;
-  find("#problems").replaceChildren(...answer.problems.map((why) => make("p", { className: "notice", role: "alert" }, why)));
-  show();
+  try {
+    const answer = await get(to("/recent"));
+    attempts = answer.attempts;
+    problems(answer.problems);
+    show();
+  } catch (error) {
+    problems([error.message]);
+  }
+}
+
+/** What keeps attempts from being here. Only where it has changed: an alert is read out. */
+function problems(all) {
+  const box = find("#problems");
+  if (box.textContent === all.join("")) return;
+  box.replaceChildren(...all.map((why) => make("p", { className: "notice", role: "alert" }, why)));
 }
 
 /** What is worth a label takes a while to say, so it is asked only when there is something new. */
 async function judge() {
   const open = attempts.filter((one) => one.picture && !one.example).map((one) => one.key).join();
   if (open === judged) return;
+  const answer = await attempt(() => get(to("/recent/worth")), find("#worth-problem"));
+  if (!answer) return;
   judged = open;
-  const answer = await attempt(() => get(to("/recent/worth")));
-  if (answer) worth = answer;
+  worth = answer;
   show();
 }
 

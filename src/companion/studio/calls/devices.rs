@@ -2,6 +2,7 @@
 
 use super::train::Version;
 use super::{Answer, answer, work};
+use crate::bundle::{format, sha256_hex};
 use crate::companion::keys;
 use crate::companion::remote::Refused;
 use crate::companion::studio::Studio;
@@ -191,7 +192,23 @@ pub async fn roll_back(
 ) -> Answer {
     answer(studio, move |studio| {
         let folder = studio.workspace.model(&model)?;
-        link(studio, device)?.post(&format!("/v1/models/{}/rollback", folder.name), &[])
+        let link = link(studio, device)?;
+        link.post(&format!("/v1/models/{}/rollback", folder.name), &[])?;
+        let models = link.get("/v1/models")?;
+        let bad = models["models"][&folder.name]["bad"].as_array().and_then(|bad| bad.last());
+        let from = bad.and_then(|bad| bad["id"].as_str()).map(|id| version_of(&folder, id)).transpose()?;
+        Ok(json!({ "version": from.flatten() }))
     })
     .await
+}
+
+/// The version that a device knows by this id. `None`: its bundle is not of this workspace.
+fn version_of(folder: &ModelFolder, id: &str) -> Result<Option<String>> {
+    let is_it = |version: &String| {
+        let bundle = folder.bundle(version).ok().and_then(|path| fs::read(path).ok());
+        bundle.is_some_and(|bundle| {
+            format::split(&bundle).is_ok_and(|pieces| sha256_hex(pieces.manifest).starts_with(id))
+        })
+    };
+    Ok(folder.versions()?.into_iter().rfind(is_it))
 }

@@ -10,11 +10,17 @@ use axum::extract::Path;
 use serde::Deserialize;
 use serde_json::json;
 
-/// Keeps what was typed so far and says what is wrong with it.
+/// Keeps what was typed so far, if there is anything, and says what is wrong with it.
 pub async fn keep_draft(studio: Shared, Json(draft): Json<Draft>) -> Answer {
     answer(studio, move |studio| {
-        studio.workspace.keep_draft(&draft)?;
-        Ok(names::check(draft.name.trim(), &draft.definition.tidy(), &studio.workspace))
+        let definition = draft.definition.clone().tidy();
+        let all = definition.states.iter().chain([&definition.title, &draft.name]);
+        if all.map(|text| text.trim()).all(str::is_empty) {
+            studio.workspace.drop_draft()?;
+        } else {
+            studio.workspace.keep_draft(&draft)?;
+        }
+        Ok(names::check(draft.name.trim(), &definition, &studio.workspace))
     })
     .await
 }

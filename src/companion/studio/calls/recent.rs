@@ -1,10 +1,15 @@
 //! Recent: what devices saw lately.
 
 use super::{Answer, answer, lasting, work};
+use crate::companion::studio::Studio;
 use crate::companion::studio::failure::Failure;
 use crate::companion::studio::improve::{self, Attempt};
 use crate::companion::studio::server::Shared;
+use crate::companion::workspace::ModelFolder;
+use crate::companion::workspace::pictures::Added;
 use crate::companion::workspace::seen::Seen;
+use crate::exit::UsageError;
+use anyhow::Result;
 use axum::Json;
 use axum::extract::Path;
 use axum::response::Response;
@@ -45,7 +50,7 @@ pub struct Label {
     state: String,
 }
 
-/// Recent pictures become examples with a state.
+/// Recent pictures become examples with a state: all of them, or none.
 pub async fn label(
     studio: Shared,
     Path(model): Path<String>,
@@ -53,18 +58,52 @@ pub async fn label(
 ) -> Answer {
     answer(studio, move |studio| {
         let model = studio.workspace.model(&model)?;
-        let (mut ids, mut seen) = (Vec::new(), Vec::new());
-        for (device, key) in &pictures {
-            let attempt: Attempt = improve::attempt(studio, &model, *device, key)?;
-            let id = improve::keep(studio, &model, &attempt)?;
-            seen.push((key.clone(), Some(Seen::Example(id.clone()))));
-            ids.push(id);
+        if !model.file()?.states.contains(&state) {
+            return Err(UsageError(format!("there is no state {state:?}")).into());
         }
-        model.label(&ids, Some(&state))?;
+        let attempts = fetched(studio, &model, &pictures)?;
+        let (mut new, mut ids, mut seen) = (Vec::new(), Vec::new(), Vec::new());
+        for attempt in &attempts {
+            let added = improve::keep(studio, &model, attempt)?;
+            let id = added.id().to_string();
+            seen.push((attempt.key.clone(), Some(Seen::Example(id.clone()))));
+            if matches!(added, Added::New(_)) {
+                new.push(id.clone());
+            }
+            // Two attempts may have the very same picture.
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
+        let mut before = model.label(&ids, Some(&state))?;
+        before.retain(|(id, _)| !new.contains(id));
         model.remember_seen(&seen)?;
-        Ok(json!({ "ids": ids }))
+        Ok(json!({ "before": before, "new": new }))
     })
     .await
+}
+
+/// These attempts, once the pictures of all are here. An error says which cannot be had.
+fn fetched(studio: &Studio, model: &ModelFolder, pictures: &[(usize, String)]) -> Result<Vec<Attempt>> {
+    let all = improve::attempts(studio, model)?.0;
+    let (mut found, mut gone) = (Vec::new(), Vec::new());
+    for (device, key) in pictures {
+        let attempt = all.iter().find(|one| one.device == *device && one.key == *key);
+        match attempt.filter(|attempt| improve::frame_file(studio, model, attempt).is_ok()) {
+            Some(attempt) => found.push(attempt.clone()),
+            None => gone.push(key.as_str()),
+        }
+    }
+    match gone[..] {
+        [] => Ok(found),
+        _ => Err(UsageError(format!(
+            "nothing was given a state: the device does not have {} of these {} pictures any more ({})",
+            gone.len(),
+            pictures.len(),
+            gone.join(", ")
+        ))
+        .into()),
+    }
 }
 
 #[derive(Deserialize)]

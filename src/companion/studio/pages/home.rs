@@ -63,7 +63,8 @@ fn draft_card(draft: &Draft) -> Markup {
             div.picture { span.blank aria-hidden="true" {} }
             div.body {
                 h2 { a href="/new" { (title.map_or("New model", |title| title)) } }
-                p.hint { "Step 1 of 3: name and define" }
+                p.todo { "Step 1 of 3: name and define" }
+                div { button.button.quiet.small.danger #discard type="button" { "Discard" } }
             }
         }
     }

@@ -81,7 +81,7 @@ pub fn message(title: &str, text: &str) -> Html<String> {
 async fn page(studio: Shared, build: impl FnOnce(&Studio) -> Result<Markup> + Send + 'static) -> Response {
     match work(studio, build).await {
         Ok(markup) => Html(markup.into_string()).into_response(),
-        Err(Failure { status, why }) => (status, message("This does not work", &why)).into_response(),
+        Err(Failure { status, why, .. }) => (status, message("This does not work", &why)).into_response(),
     }
 }
 

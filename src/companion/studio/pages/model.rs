@@ -19,6 +19,8 @@ const TABS: [(&str, &str); 4] =
 
 fn tabs(model: &ModelFolder, current: &str) -> Markup {
     html! {
+        // On its first page it is the heading.
+        @if !current.is_empty() { p.of { (model.title()) } }
         nav.tabs aria-label=(model.title()) {
             @for (page, name) in TABS {
                 a href={ "/models/" (model.name) (page) } aria-current=[(page == current).then_some("page")] { (name) }
@@ -185,8 +187,9 @@ fn pictures_of(report: &Value) -> u64 {
 pub fn recent(studio: &Studio, model: &ModelFolder) -> Result<Markup> {
     let has_device = links(studio).next().is_some();
     let data = json!({ "model": model.name, "states": model.file()?.states });
+    let title = format!("Recent · {}", model.title());
     let frame = Frame {
-        title: "Recent",
+        title: &title,
         module: has_device.then_some("recent"),
         navigation: tabs(model, "/recent"),
         data,
@@ -205,6 +208,7 @@ pub fn recent(studio: &Studio, model: &ModelFolder) -> Result<Markup> {
                 label.check { input type="checkbox" name="useful" checked; " only what adds something" }
             }
             p #count.hint role="status" {}
+            p #worth-problem.problem role="alert" {}
             div #grid.grid role="group" aria-label="Recent pictures" {}
             p #problem.problem role="alert" {}
             div #states.states-bar role="toolbar" aria-label="States" hidden {}
@@ -224,8 +228,8 @@ pub fn dataset(studio: &Studio, model: &ModelFolder) -> Result<Markup> {
     let report = file.version.as_ref().and_then(|version| model.report(version).ok()).unwrap_or_default();
     let doubts = doubts(&report);
     let data = json!({ "model": model.name, "examples": examples, "doubts": doubts });
-    let frame =
-        Frame { title: "Dataset", module: Some("dataset"), navigation: tabs(model, "/dataset"), data };
+    let title = format!("Dataset · {}", model.title());
+    let frame = Frame { title: &title, module: Some("dataset"), navigation: tabs(model, "/dataset"), data };
     Ok(frame.around(&html! {
         div.heading.split {
             div { h1 { "Dataset" } p.lead { "What the model learns from." } }

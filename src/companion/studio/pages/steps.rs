@@ -61,9 +61,10 @@ pub fn crop(studio: &Studio, model: &ModelFolder) -> Result<Markup> {
                     }
                     div.under {
                         p #size.hint aria-live="polite" {}
+                        p #unused.hint hidden { "It is not used. Draw a rectangle if the model is to look here." }
                         div.row {
+                            label.check { input #use type="checkbox"; " Use this camera" }
                             button.button.quiet #fresh type="button" { "Fresh picture" }
-                            button.button.quiet #forget type="button" { "Do not use this camera" }
                         }
                     }
                 }
@@ -125,7 +126,10 @@ pub fn examples(studio: &Studio, model: &ModelFolder) -> Result<Markup> {
         .keys()
         .filter(|camera| collect::source_of(studio, camera).is_some_and(|s| s.link().is_some()));
     let live: Vec<&String> = live.collect();
-    let data = json!({ "model": model.name, "examples": all_examples(studio, model)?, "sourced": sourced, "live": live });
+    let data = json!({
+        "model": model.name, "examples": all_examples(studio, model)?, "sourced": sourced, "live": live,
+        "trained": file.version.is_some(),
+    });
     let frame = Frame {
         title: "Assign examples",
         module: Some("assign"),
@@ -161,6 +165,7 @@ pub fn examples(studio: &Studio, model: &ModelFolder) -> Result<Markup> {
             }
             p #question.question {}
             div #grid.grid role="group" aria-label="Pictures" {}
+            p #lacking.problem role="status" {}
             p #problem.problem role="alert" {}
             div #states.states-bar role="toolbar" aria-label="States" {}
         }

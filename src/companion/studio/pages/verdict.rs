@@ -65,7 +65,6 @@ fn interval(validation: &Value, share: f64) -> Markup {
             rect.range x=(low) y="1" width=((high - low).max(1.0)) height="4" rx="1" {}
             rect.at x=((share * 100.0 - 0.5).max(0.0)) y="0" width="1" height="6" {}
         }
-        p.hint { (says) ". Each picture was judged by a model that had not seen its time." }
     }
 }
 
