@@ -27,7 +27,7 @@ fn model(sandbox: &Sandbox) -> ModelFolder {
 
 fn picture(seed: u32) -> Vec<u8> {
     let mut bytes = std::io::Cursor::new(Vec::new());
-    let picture = garage::draw(garage::Sight { open: seed % 2 == 0, hour: 12.0, seed });
+    let picture = garage::draw(garage::Sight { open: seed.is_multiple_of(2), hour: 12.0, seed });
     picture.write_to(&mut bytes, image::ImageFormat::Jpeg).unwrap();
     bytes.into_inner()
 }
@@ -181,7 +181,7 @@ fn a_version_has_the_crop_that_it_was_trained_with() {
     folder.remove_state("half").unwrap();
     for seed in 0..24 {
         let added = id(folder.add("drive", &picture(seed), Some(HOUR * i64::from(seed))).unwrap());
-        folder.label(&[added], Some(if seed % 2 == 0 { "open" } else { "closed" })).unwrap();
+        folder.label(&[added], Some(if seed.is_multiple_of(2) { "open" } else { "closed" })).unwrap();
     }
     let mut training = sandbox.command(cli::AJAR);
     let mut training = training.args(["model", "train", "door"]).stdout(Stdio::null()).spawn().unwrap();

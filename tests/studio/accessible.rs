@@ -178,7 +178,10 @@ fn nothing_jumps_while_a_page_comes() {
                  new PerformanceObserver((list) => list.getEntries().forEach((one) => { if (!one.hadRecentInput) sum += one.value; })) \
                  .observe({ type: 'layout-shift', buffered: true }); setTimeout(() => done(sum), 500)",
             );
-            assert!(shift.as_f64().is_some_and(|shift| shift < 0.1), "{path}, {width} wide: a shift of {shift}");
+            assert!(
+                shift.as_f64().is_some_and(|shift| shift < 0.1),
+                "{path}, {width} wide: a shift of {shift}"
+            );
         }
     }
 }
