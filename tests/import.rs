@@ -171,7 +171,7 @@ fn pictures_become_a_model_of_the_workspace() {
     let waiting: Vec<String> =
         pictures.iter().filter(|picture| picture.state.is_none()).map(|picture| picture.id.clone()).collect();
     let entry = model.delete(&waiting).expect("deleted");
-    let dataset = model.dataset().expect("a dataset");
+    let dataset = model.dataset(&model.basis().expect("a basis")).expect("a dataset");
     assert_eq!((dataset.states.len(), dataset.examples.len()), (2, 24));
     model.undo(&entry).expect("brought back");
     assert_eq!(model.pictures().expect("pictures"), pictures);

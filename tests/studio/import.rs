@@ -34,11 +34,12 @@ fn what_frigate_has_becomes_models() {
     }
     let sandbox = Sandbox::new();
     let config = sandbox.write("frigate/config.yml", CONFIG);
-    for (place, open, count) in [("dataset/open", true, 4), ("dataset/closed", false, 5), ("train", true, 2)]
+    for (place, open, seeds) in
+        [("dataset/open", true, 0..4), ("dataset/closed", false, 0..5), ("train", true, 4..6)]
     {
         let folder = sandbox.path(&format!("frigate/media/clips/Garage Door/{place}"));
         fs::create_dir_all(&folder).expect("a folder");
-        for seed in 0..count {
+        for seed in seeds {
             let frame = garage::draw(Sight { open, hour: 9.0 + seed as f32, seed });
             let crop = image::imageops::crop_imm(&frame, 317, 189, 326, 232).to_image();
             crop.save(folder.join(format!("177240{seed:04}.5-x.png"))).expect("a picture");
@@ -68,6 +69,28 @@ fn what_frigate_has_becomes_models() {
     // The two without a state are what is asked for next.
     browser.press("garage-door");
     browser.wait_for_text("#waiting", "2 pictures without a state");
+
+    // They are cut-outs: there is nothing to draw on, and what is drawn elsewhere does not take them along in silence.
+    let crops = || {
+        let text = fs::read_to_string(workspace.join("models/garage-door/model.toml")).expect("a model");
+        text.split_once("crop = ").expect("a crop").1.to_string()
+    };
+    let imported = crops();
+    visit.open("/models/garage-door/crop");
+    browser.wait_for_text("#problem", "there is no whole picture of it");
+    browser.wait_for_text("#cut-outs", "11 pictures of this camera show the crop and nothing around it");
+    let frames = workspace.join("models/garage-door/frames/drive");
+    fs::create_dir_all(&frames).expect("a folder");
+    let frame = garage::draw(Sight { open: true, hour: 9.0, seed: 9 });
+    frame.save(frames.join("undated_abcdefghijkl.jpg")).expect("a picture");
+    browser.reload();
+    browser.wait_for_text("#size", "of 960 × 540");
+    browser.focus("#rect");
+    browser.keys("\u{e014}");
+    browser.wait_for_text("#toasts", "11 pictures of the crop before count no longer.");
+    browser.until("another crop", || crops() != imported);
+    browser.press("Undo");
+    browser.until("the crop before", || crops() == imported);
 
     // The same once more: refused, and nothing is changed.
     let before = fs::read(workspace.join("models/garage-door/labels.tsv")).expect("labels");

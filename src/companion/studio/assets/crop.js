@@ -1,7 +1,7 @@
 // Step 2: select the crop. A rectangle in fractions of the frame, drawn, dragged, resized or moved by keys.
 
 import { later, model, page, put, remove } from "./api.js";
-import { attempt, find, make } from "./say.js";
+import { attempt, count, find, make, note } from "./say.js";
 
 const to = model(page.model);
 const stage = find("#stage");
@@ -92,6 +92,16 @@ function place() {
 
 /** The rectangle is another one. */
 function draw(edges) {
+  const before = camera.crop?.crop;
+  if (camera.cut_outs > 0 && before && !camera.told) {
+    const one = camera;
+    one.told = true;
+    note(`${count(one.cut_outs, "picture")} of the crop before count no longer.`, async () => {
+      await show(one);
+      draw(before);
+      one.told = false;
+    });
+  }
   crop = edges;
   camera.crop = { crop: rounded() };
   place();
@@ -118,6 +128,10 @@ function chips() {
   use.closest("label").hidden = only;
   // What is not used has no rectangle: what is seen is what is used.
   rect.hidden = preview.hidden = find("#size").hidden = find("#warning").hidden = !used();
+  const cutOuts = camera.cut_outs > 0;
+  find("#cut-outs").textContent = cutOuts
+    ? `${count(camera.cut_outs, "picture")} of this camera show the crop and nothing around it. Drawn elsewhere, they wait until the rectangle is back.`
+    : "";
   find("#unused").hidden = used() || !seen();
   next.disabled = only ? !seen() : !page.cameras.some((one) => one.crop);
 }

@@ -62,6 +62,7 @@ pub fn crop(studio: &Studio, model: &ModelFolder) -> Result<Markup> {
                     div.under {
                         p #size.hint aria-live="polite" {}
                         p #unused.hint hidden { "It is not used. Draw a rectangle if the model is to look here." }
+                        p #cut-outs.hint {}
                         div.row {
                             label.check { input #use type="checkbox"; " Use this camera" }
                             button.button.quiet #fresh type="button" { "Fresh picture" }
