@@ -113,7 +113,7 @@ fn look_at(visit: &Visit, axe: &Option<String>, pages: &[(&str, &str, &str)]) ->
                 browser.wait_for(seen);
                 let at = format!("{path}, {width} wide, {}", if dark { "dark" } else { "light" });
                 let page = browser.script("return document.documentElement.scrollWidth").as_u64();
-                if page.is_none_or(|page| page > width.into()) {
+                if page.is_none_or(|page| page > u64::from(width)) {
                     found.push(format!("{at}: {page:?} pixels wide"));
                 }
                 let serious = axe.iter().flat_map(|axe| findings(browser, axe));
@@ -178,7 +178,10 @@ fn nothing_jumps_while_a_page_comes() {
                  new PerformanceObserver((list) => list.getEntries().forEach((one) => { if (!one.hadRecentInput) sum += one.value; })) \
                  .observe({ type: 'layout-shift', buffered: true }); setTimeout(() => done(sum), 500)",
             );
-            assert!(shift.as_f64().is_some_and(|shift| shift < 0.1), "{path}, {width} wide: a shift of {shift}");
+            assert!(
+                shift.as_f64().is_some_and(|shift| shift < 0.1),
+                "{path}, {width} wide: a shift of {shift}"
+            );
         }
     }
 }

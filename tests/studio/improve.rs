@@ -149,7 +149,10 @@ fn what_a_device_saw_becomes_examples_and_a_better_model() {
          .then(async (answer) => done([answer.status, await answer.text()]))"
     ));
     assert_eq!(refused[0], 422, "{refused}");
-    assert!(refused[1].as_str().is_some_and(|why| why.contains("1 of these 2 pictures any more (never-seen)")), "{refused}");
+    assert!(
+        refused[1].as_str().is_some_and(|why| why.contains("1 of these 2 pictures any more (never-seen)")),
+        "{refused}"
+    );
     assert_eq!(closed(), closed_before + 2);
 
     // Something that there is no state for yet. A name that will not do is refused.
