@@ -193,6 +193,10 @@ fn on_a_phone_it_is_drawn_with_a_finger_wide_handle() {
     }
     let visit = started();
     let browser = &visit.browser;
+    let file = visit.sandbox.path("studio/models/garage-door/model.toml");
+    browser.until("a crop that was kept", || {
+        fs::read_to_string(&file).is_ok_and(|text| text.contains("[crops.drive]"))
+    });
     browser.resize(PHONE.0, PHONE.1);
     browser.reload();
     browser.wait_for("#stage.there");
