@@ -2,7 +2,7 @@
 
 use super::lock;
 use crate::companion::moment::{self, Moment};
-use crate::companion::remote::{Address, Device, Refused};
+use crate::companion::remote::{Address, Device, NotReached, Refused};
 use anyhow::{Result, anyhow};
 use serde_json::Value;
 use std::sync::{Arc, Mutex};
@@ -65,19 +65,24 @@ impl Link {
         }
     }
 
-    /// Asks the device. A connection that broke is made anew, once.
+    /// Asks the device. Without a connection, one is made anew, once. What may have been heard is never said twice: going back
+    /// twice is another thing than going back.
     fn ask<T>(&self, question: impl Fn(&Device) -> Result<T>) -> Result<T> {
         let known = lock(&self.open).clone();
-        if let Some(device) = known {
-            match question(&device) {
-                Err(error) if !error.is::<Refused>() => {
-                    lock(&self.open).take_if(|open| Arc::ptr_eq(open, &device));
-                }
-                answered => return answered,
-            }
+        let device = known.map_or_else(|| self.connect(), Ok)?;
+        match self.ask_by(&device, &question) {
+            Err(error) if error.is::<NotReached>() => self.ask_by(&self.connect()?, &question),
+            answered => answered,
         }
-        let device = self.connect()?;
-        question(&device)
+    }
+
+    /// A connection that failed serves nobody any more.
+    fn ask_by<T>(&self, device: &Arc<Device>, question: impl Fn(&Device) -> Result<T>) -> Result<T> {
+        question(device).inspect_err(|error| {
+            if !error.is::<Refused>() {
+                lock(&self.open).take_if(|open| Arc::ptr_eq(open, device));
+            }
+        })
     }
 
     /// One connection for all who ask at the same time.
@@ -150,4 +155,44 @@ pub fn plain_id(id: &Value) -> Option<String> {
 /// A time that a device gave, in RFC 3339.
 pub fn of_time(time: &Value) -> Option<Moment> {
     Some(moment::on_the_wall(time.as_str()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixListener;
+    use std::path::Path;
+
+    const EMPTY: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+
+    /// Takes as many requests as there are answers, and tells how each began. An empty answer hangs up.
+    fn device(socket: &Path, answers: &'static [&'static [u8]]) -> std::thread::JoinHandle<Vec<String>> {
+        let listener = UnixListener::bind(socket).unwrap();
+        std::thread::spawn(move || {
+            let heard = answers.iter().map(|answer| {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut request = [0; 1024];
+                let length = stream.read(&mut request).unwrap();
+                stream.write_all(answer).unwrap();
+                String::from_utf8_lossy(&request[..length]).lines().next().unwrap_or_default().to_string()
+            });
+            heard.collect()
+        })
+    }
+
+    #[test]
+    fn what_a_device_may_have_heard_is_not_said_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("s");
+        let link = Link::new(Address::Socket(socket.clone()));
+        assert!(link.post("/v1/models/gate/rollback", &[]).is_err(), "there is no device yet");
+        let heard = device(&socket, &[b"", EMPTY]);
+        assert!(link.post("/v1/models/gate/rollback", &[]).is_err(), "it hung up");
+        link.get("/v1/status").unwrap();
+        assert_eq!(
+            heard.join().unwrap(),
+            ["POST /v1/models/gate/rollback HTTP/1.1", "GET /v1/status HTTP/1.1"]
+        );
+    }
 }
