@@ -3,7 +3,9 @@
 use super::lock;
 use crate::companion::moment::{self, Moment};
 use crate::companion::remote::{Address, Device, NotReached, Refused};
+use crate::companion::workspace::model::CropFile;
 use anyhow::{Result, anyhow};
+use serde::Deserialize;
 use serde_json::Value;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -24,8 +26,34 @@ pub struct Link {
 pub struct Kept {
     pub path: String,
     pub moment: Option<Moment>,
-    /// A whole frame; else the crop of a model.
-    pub whole: bool,
+    pub extent: Extent,
+}
+
+/// How much of a camera's frame a picture shows.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Extent {
+    Whole,
+    /// What a device looked at, by the name of the crop; `None` from one that does not tell where it was cut.
+    Crop(Option<String>),
+}
+
+impl Extent {
+    /// As a device tells it of an attempt or a frame that it kept.
+    pub fn told(whole: bool, crop: &Value) -> Extent {
+        if whole {
+            return Extent::Whole;
+        }
+        let edges = <[f64; 4]>::deserialize(crop).ok();
+        Extent::Crop(edges.and_then(|edges| CropFile::new(edges, [0, 0]).ok()).map(|crop| crop.folder()))
+    }
+
+    /// Whether it shows all of a crop and nothing else once it was cut: a crop cannot become another one.
+    pub fn gives(&self, crop: &CropFile) -> bool {
+        match self {
+            Extent::Whole => true,
+            Extent::Crop(name) => name.as_ref() == Some(&crop.folder()),
+        }
+    }
 }
 
 /// What a device said a moment ago, or why it did not. All who ask in between share it.
@@ -137,7 +165,7 @@ impl Link {
                 path: format!("/v1/cameras/{camera}/gallery/{id}"),
                 // A clock that was not set tells nothing.
                 moment: of_time(&row["time"]).filter(|_| row["uncertain"] != true),
-                whole: row["model"].is_null(),
+                extent: Extent::told(row["model"].is_null(), &row["crop"]),
             })
         };
         Ok(list["frames"].as_array().into_iter().flatten().filter_map(kept).collect())
