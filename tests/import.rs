@@ -141,7 +141,7 @@ fn pictures_become_a_model_of_the_workspace() {
 
     let output = import(&sandbox, &fixture("wizard.yml"), "--clips media --workspace work").expect(0);
     for said in [
-        "garage-door: 12 closed, 13 open, 2 without a state, in ",
+        "garage-door: 12 closed, 12 open, 2 without a state, in ",
         "open-1762345679.5-bbbbbb.png: this picture cannot be read",
         "look: 1 pictures of garage-door of the class none",
         "left out: pool_cover is not in the workspace, as its classes will not do: A model needs at least two states.",

@@ -216,6 +216,7 @@ fn privacy_keeps_crops_and_removes_the_frames_from_before() {
     device.restart(&with("crop"));
     let crop = wait("a crop", || device.gallery().first().cloned());
     assert_eq!((&crop["width"], &crop["height"], &crop["model"]), (&280.into(), &180.into(), &"lamp".into()));
+    assert_eq!(crop["crop"], serde_json::json!([0.0625, 0.08333, 0.9375, 0.83333]));
     let frames = device.gallery();
     assert!(frames.iter().all(|frame| frame["model"] == "lamp"), "{frames:#?}");
     assert_eq!(device.size(&format!("/v1/cameras/hall/gallery/{}", ids(&frames)[0])), (280, 180));
@@ -224,6 +225,47 @@ fn privacy_keeps_crops_and_removes_the_frames_from_before() {
     let before = names(&device.scene, "gallery/hall");
     std::thread::sleep(Duration::from_secs(3));
     assert_eq!(names(&device.scene, "gallery/hall"), before);
+}
+
+#[test]
+fn what_may_not_be_kept_any_more_goes_at_the_start() {
+    let with = |gallery: &str| format!("[gallery]\n{gallery}\n") + &camera(RIPPLES) + &watch("lamp", "", "");
+    let mut device = Device::start(bare(), &with("every = 5"));
+    let frame = wait("a frame", || Some(ids(&device.gallery()).first()?.to_string()));
+    device.stop();
+    // What earlier runs left: of a camera that is gone, of a watch that is gone, and what was never Ajar's.
+    let sandbox = &device.scene.sandbox;
+    for extension in ["jpg", "json"] {
+        let bytes = fs::read(sandbox.path(&format!("gallery/hall/{frame}.{extension}"))).expect("a frame");
+        sandbox.write(&format!("gallery/shed/{frame}.{extension}"), bytes);
+    }
+    let jpeg = b"\xFF\xD8 a picture \xFF\xD9";
+    for (place, whole) in
+        [("hall/lamp/000001-0", true), ("hall/lamp/000001-1", false), ("yard/lamp/000001-2", false)]
+    {
+        let record = format!("{{\"bytes\":{},\"vote\":\"on\",\"whole\":{whole}}}", jpeg.len());
+        sandbox.write(&format!("recent/{place}.json"), record);
+        sandbox.write(&format!("recent/{place}.jpg"), jpeg);
+    }
+    sandbox.write("recent/album/summer/20260701.jpg", "not Ajar's");
+    sandbox.write("gallery/album/20260701.jpg", "not Ajar's");
+    device.start_again(&with("every = 5"));
+    let recent = device.recent();
+    assert!(["000001-0", "000001-1"].iter().all(|id| ids(&recent).contains(id)), "{recent:#?}");
+    assert_eq!(names(&device.scene, "recent/yard/lamp"), Vec::<String>::new());
+    let shed = device.get("/v1/cameras/shed/gallery");
+    assert_eq!(ids(shed["frames"].as_array().expect("a list")), [&frame]);
+
+    device.restart(&with("enabled = false\nprivacy = \"crop\""));
+    let recent = device.recent();
+    assert!(!ids(&recent).contains(&"000001-0") && ids(&recent).contains(&"000001-1"), "{recent:#?}");
+    device.curl("/v1/recent/000001-0/picture", &[]).expect(22);
+    for place in ["gallery/hall", "gallery/shed"] {
+        assert_eq!(names(&device.scene, place), Vec::<String>::new(), "{place}");
+    }
+    for place in ["recent/album/summer", "gallery/album"] {
+        assert_eq!(names(&device.scene, place), ["20260701.jpg"]);
+    }
 }
 
 #[test]
@@ -290,6 +332,7 @@ fn attempts_that_teach_something_keep_their_picture() {
         assert!(!first[key].is_null(), "{key} in {first:#}");
     }
     let path = format!("/v1/recent/{}/picture", first["id"].as_str().expect("an id"));
+    assert_eq!(first["crop"], serde_json::json!([0.0625, 0.08333, 0.9375, 0.83333]));
     let whole = |attempt: &Value| attempt["whole"] == true;
     assert_eq!(device.size(&path), if whole(first) { (320, 240) } else { (280, 180) });
     assert!(before.iter().any(whole), "the camera is steady: {before:#?}");

@@ -12,7 +12,7 @@ use half::f16;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 /// To be changed with anything that changes an embedding: augmentation, the way of a picture, the features.
@@ -107,17 +107,17 @@ impl Cache {
     /// Forgets what was used longest ago until the cache is no larger than it may be.
     pub fn prune(&self) {
         if let Some(directory) = &self.directory {
-            prune(directory, MAX_BYTES);
+            let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+            prune(entries.map(|entry| entry.path()), MAX_BYTES);
         }
     }
 }
 
-fn prune(directory: &Path, most: u64) {
-    let Ok(entries) = fs::read_dir(directory) else { return };
-    let mut files: Vec<(SystemTime, u64, PathBuf)> = entries
-        .filter_map(|entry| {
-            let (entry, path) = entry.ok().map(|entry| (entry.metadata(), entry.path()))?;
-            let meta = entry.ok()?;
+/// Removes the oldest of these files until no more bytes are left than there may be.
+pub fn prune(files: impl Iterator<Item = PathBuf>, most: u64) {
+    let mut files: Vec<(SystemTime, u64, PathBuf)> = files
+        .filter_map(|path| {
+            let meta = fs::metadata(&path).ok()?;
             Some((meta.modified().ok()?, meta.len(), path))
         })
         .collect();
@@ -135,6 +135,7 @@ fn prune(directory: &Path, most: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
     use std::time::Duration;
 
     fn embedding(looks: usize) -> Embedding {
@@ -194,7 +195,7 @@ mod tests {
             let when = SystemTime::now() - Duration::from_secs(age);
             fs::File::open(&path).unwrap().set_modified(when).unwrap();
         }
-        prune(directory.path(), 200);
+        prune(["old", "mid", "new"].map(|name| directory.path().join(name)).into_iter(), 200);
         let left = |name: &str| directory.path().join(name).exists();
         assert_eq!([left("old"), left("mid"), left("new")], [false, true, true]);
     }

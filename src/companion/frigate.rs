@@ -95,8 +95,8 @@ fn take_over(workspace: &Workspace, frigate: &Frigate, model: &Model, clips: &Pa
                 .push(format!("fill in: draw the crop of {name} on {camera}; its frame's size is not known")),
         }
     }
-    let unreadable = copy(&folder, &found)?;
-    notes.push(format!("{name}: {}, in {}", in_words(&found), folder.path().display()));
+    let (counts, unreadable) = copy(&folder, &found)?;
+    notes.push(format!("{name}: {counts}, in {}", folder.path().display()));
     notes.extend(unreadable);
     if model.crops.len() > 1 && !found.pictures.is_empty() {
         let first = model.crops.keys().next().map_or("", String::as_str);
@@ -125,13 +125,18 @@ fn crop_file(frigate: &Frigate, camera: &str, crop: [f64; 4], found: &Clips) -> 
     Ok(size.or_else(from_picture).map(|size| CropFile::new(edges, size)).transpose()?)
 }
 
-/// Copies all pictures and labels them. Gives what cannot be read.
-fn copy(folder: &ModelFolder, found: &Clips) -> Result<Vec<String>> {
+/// Copies all pictures and labels them. Gives how many of each there are now, and what cannot be read.
+fn copy(folder: &ModelFolder, found: &Clips) -> Result<(String, Vec<String>)> {
     let crops = folder.file()?.crops;
-    let Some((camera, crop)) = crops.first_key_value() else { return Ok(Vec::new()) };
     let mut notes = Vec::new();
     let mut labelled = vec![Vec::new(); found.states.len()];
-    for Picture { path, state, taken } in &found.pictures {
+    let mut unlabelled = 0;
+    // Without a crop nobody knows what they show.
+    let pictures = crops
+        .first_key_value()
+        .into_iter()
+        .flat_map(|crop| found.pictures.iter().map(move |one| (crop, one)));
+    for ((camera, crop), Picture { path, state, taken }) in pictures {
         let bytes = fs::read(path).with_context(|| path.display().to_string())?;
         let added = match folder.add_crop(camera, crop, &bytes, *taken) {
             Ok(added) => added,
@@ -141,22 +146,16 @@ fn copy(folder: &ModelFolder, found: &Clips) -> Result<Vec<String>> {
             }
             Err(error) => return Err(error),
         };
-        let state = found.states.iter().position(|known| Some(known) == state.as_ref());
-        state.into_iter().for_each(|state| labelled[state].push(added.id().to_string()));
+        match found.states.iter().position(|known| Some(known) == state.as_ref()) {
+            Some(state) => labelled[state].push(added.id().to_string()),
+            None => unlabelled += 1,
+        }
     }
+    let mut counts = Vec::new();
     for (state, ids) in found.states.iter().zip(&labelled) {
         folder.label(ids, Some(state))?;
+        counts.push(format!("{} {state}", ids.len()));
     }
-    Ok(notes)
-}
-
-fn in_words(found: &Clips) -> String {
-    let of_state = |state: &String| {
-        let count = found.pictures.iter().filter(|picture| picture.state.as_ref() == Some(state)).count();
-        format!("{count} {state}")
-    };
-    let mut counts: Vec<String> = found.states.iter().map(of_state).collect();
-    let unlabelled = found.pictures.iter().filter(|picture| picture.state.is_none()).count();
     counts.push(format!("{unlabelled} without a state"));
-    counts.join(", ")
+    Ok((counts.join(", "), notes))
 }

@@ -16,6 +16,8 @@ use tempfile::TempDir;
 use tokio::net::UnixStream;
 
 const SOCKET: &str = "/run/ajard/control.sock";
+/// A device that is switched off does not even refuse.
+const CONNECT_TIMEOUT: &str = "ConnectTimeout=10";
 /// Time to type a password in.
 const SSH_LIMIT: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(50);
@@ -82,6 +84,11 @@ pub struct Refused {
     pub code: Option<String>,
     pub why: String,
 }
+
+/// There was no connection: the device has heard nothing.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct NotReached(#[from] std::io::Error);
 
 /// A device that can be asked.
 pub struct Device {
@@ -163,7 +170,7 @@ async fn exchange(
     path: &str,
     body: Vec<u8>,
 ) -> Result<(hyper::StatusCode, Bytes)> {
-    let stream = UnixStream::connect(socket).await?;
+    let stream = UnixStream::connect(socket).await.map_err(NotReached)?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let request = Request::builder()
         .method(method)
@@ -185,6 +192,7 @@ fn tunnel(destination: &str, port: Option<u16>, remote: &Path) -> Result<(PathBu
     let local = directory.path().join("s");
     let mut ssh = Command::new("ssh");
     ssh.args(["-N", "-T", "-o", "ExitOnForwardFailure=yes", "-o", "ServerAliveInterval=15"]);
+    ssh.args(["-o", CONNECT_TIMEOUT]);
     if let Some(port) = port {
         ssh.args(["-p", &port.to_string()]);
     }

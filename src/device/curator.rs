@@ -233,7 +233,8 @@ impl Subject {
         });
         match encoded {
             Ok(Some(Ok((jpeg, width, height)))) => {
-                gallery.offer(camera, Picture { jpeg, time, width, height, traits });
+                let crop = traits.model.is_some().then_some(region);
+                gallery.offer(camera, Picture { jpeg, time, width, height, crop, traits });
             }
             Ok(Some(Err(why))) => log::warn!("gallery: a frame of {camera}: {why}"),
             // Seen, and measured, when it was looked at.

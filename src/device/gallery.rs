@@ -8,8 +8,9 @@
 pub mod choice;
 pub mod look;
 
-use super::shelf::{Ids, Item, Shelf};
+use super::shelf::{Ids, Item, Shelf, names};
 use crate::config::{Config, Privacy};
+use crate::watch::crop::Region;
 use choice::{Traits, When, is_repetition, novelty, spare};
 use ct_codecs::{Base64UrlSafeNoPadding, Decoder, Encoder};
 use jiff::Timestamp;
@@ -56,6 +57,9 @@ pub struct Record {
     pub height: usize,
     /// Whose crop it is; none of a whole frame.
     pub model: Option<String>,
+    /// Its edges in fractions of the frame. None of one that was kept before they were told.
+    #[serde(default)]
+    pub crop: Option<[f64; 4]>,
     #[serde(default)]
     look: String,
 }
@@ -66,6 +70,8 @@ pub struct Picture {
     pub time: Timestamp,
     pub width: usize,
     pub height: usize,
+    /// Where it was cut, if it is no whole frame.
+    pub crop: Option<Region>,
     pub traits: Traits,
 }
 
@@ -92,20 +98,30 @@ impl Gallery {
     /// With what earlier runs have left.
     pub fn open(config: &Config) -> Gallery {
         let directory = config.gallery_directory();
+        // A camera that was renamed, or is away for a while, has its frames still: they count as others do.
+        let gone = names(&directory).into_iter().filter(|name| {
+            !config.cameras.contains_key(name) && Shelf::is_one::<Record>(&directory.join(name))
+        });
         let rooms: BTreeMap<_, _> = config
             .cameras
             .keys()
+            .cloned()
+            .chain(gone)
             .map(|camera| (camera.clone(), Room::open(Shelf::open(directory.join(camera)))))
             .collect();
-        if config.gallery.enabled && config.gallery.privacy == Privacy::Crop {
-            rooms.iter().for_each(|(camera, room)| room.forget_frames(camera));
+        let most_bytes = config.gallery.max_mb * 1_000_000 / rooms.len().max(1) as u64;
+        for (camera, room) in &rooms {
+            if config.gallery.privacy == Privacy::Crop {
+                room.forget_frames(camera);
+            }
+            room.trim(config.gallery.frames, most_bytes);
         }
         let ids: Vec<String> = rooms.values().flat_map(|room| room.ids()).collect();
         Gallery {
             rooms,
             ids: Ids::after(ids.iter().map(String::as_str)),
             most_frames: config.gallery.frames,
-            most_bytes: config.gallery.max_mb * 1_000_000 / config.cameras.len().max(1) as u64,
+            most_bytes,
         }
     }
 
@@ -151,7 +167,7 @@ impl Gallery {
     /// Keeps a frame if it shows something new, in the place of others if there is no room.
     pub fn offer(&self, camera: &str, picture: Picture) -> Outcome {
         let Some(room) = self.rooms.get(camera) else { return Outcome::Spared };
-        let Picture { jpeg, time, width, height, traits } = picture;
+        let Picture { jpeg, time, width, height, crop, traits } = picture;
         let Some(spared) = self.make_room(room, &traits, jpeg.len() as u64) else { return Outcome::Spared };
         let record = Record {
             time,
@@ -160,6 +176,7 @@ impl Gallery {
             width,
             height,
             model: traits.model.clone(),
+            crop: crop.map(|crop| crop.fractions()),
             look: Base64UrlSafeNoPadding::encode_to_string(traits.look.0.as_slice()).unwrap_or_default(),
         };
         let id = self.ids.next();
@@ -259,6 +276,17 @@ impl Room {
         whole.iter().for_each(|kept| self.shelf.remove(&kept.item.id));
     }
 
+    /// Where less may be kept than before, the oldest go.
+    fn trim(&self, most_frames: usize, most_bytes: u64) {
+        let mut frames = self.lock();
+        let mut bytes: u64 = frames.iter().map(|kept| kept.item.bytes).sum();
+        while frames.len() > most_frames || bytes > most_bytes {
+            let gone = frames.remove(0);
+            bytes -= gone.item.bytes;
+            self.shelf.remove(&gone.item.id);
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Kept>> {
         self.frames.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -301,7 +329,7 @@ mod tests {
         let mut jpeg = vec![0; bytes];
         jpeg[..2].copy_from_slice(&[0xFF, 0xD8]);
         jpeg[bytes - 2..].copy_from_slice(&[0xFF, 0xD9]);
-        Picture { jpeg, time, width: 640, height: 360, traits }
+        Picture { jpeg, time, width: 640, height: 360, crop: None, traits }
     }
 
     fn listed(gallery: &Gallery) -> Vec<Listed> {
@@ -423,7 +451,7 @@ mod tests {
             let (look, light) = look::of(frame, whole);
             let traits = Traits { when: when(time), light, look, model: None };
             let jpeg = std::fs::read(path).ok()?;
-            Some(Picture { jpeg, time, width: frame.width, height: frame.height, traits })
+            Some(Picture { jpeg, time, width: frame.width, height: frame.height, crop: None, traits })
         });
         read.ok()?
     }

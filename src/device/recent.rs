@@ -11,8 +11,8 @@ mod handoff;
 mod sampler;
 
 use super::journal::{Journal, Record};
-use super::shelf::{Ids, Item, Shelf};
-use crate::config::Config;
+use super::shelf::{Ids, Item, Shelf, names};
+use crate::config::{Config, Privacy};
 use crate::watch::crop::{CropBuffer, Region};
 use crate::watch::decision::Vote;
 use crate::watch::gate::Reason;
@@ -68,9 +68,21 @@ pub struct Marker {
 }
 
 impl Recent {
-    /// With what earlier runs have left.
+    /// With what earlier runs have left and may still be kept.
     pub fn open(config: &Config) -> Recent {
         let directory = config.recent_directory();
+        for camera in names(&directory) {
+            for model in names(&directory.join(&camera)) {
+                let place = directory.join(&camera).join(&model);
+                let watched = config.watches().any(|watch| watch == (&model, &camera));
+                if !watched && Shelf::is_one::<Value>(&place) {
+                    log::warn!(
+                        "recent: pictures of {model} on {camera} are removed: it is not watched any more"
+                    );
+                    Shelf::open::<Value>(place).0.clear();
+                }
+            }
+        }
         let room = |(model, camera): (&str, &str)| {
             let (shelf, pictures) = Shelf::open(directory.join(camera).join(model));
             let most = config.classification.custom.get(model).map_or(0, |model| model.save_attempts);
@@ -84,6 +96,9 @@ impl Recent {
                 kept: AtomicU64::new(0),
                 lost: AtomicU64::new(0),
             };
+            if config.gallery.privacy == Privacy::Crop {
+                room.forget_frames();
+            }
             room.trim();
             room
         };
@@ -112,6 +127,7 @@ impl Recent {
         let kept =
             serde_json::to_value(journal.name(attempt)).map_err(io::Error::from).and_then(|mut record| {
                 record["whole"] = (extent == Extent::Whole).into();
+                record["crop"] = serde_json::json!(room.region.fractions());
                 room.shelf.put(&id, &record, jpeg)?;
                 Ok(record)
             });
@@ -214,6 +230,18 @@ impl Room {
             drop(pictures);
             self.shelf.remove(&gone.id);
         }
+    }
+
+    /// Whole frames are not to be kept any more: those that were go, too.
+    fn forget_frames(&self) {
+        let whole: Vec<_> = self.lock().extract_if(.., |item| item.record["whole"] == true).collect();
+        if !whole.is_empty() {
+            let (count, Room { model, camera, .. }) = (whole.len(), self);
+            log::warn!(
+                "recent: {count} whole frames of {model} on {camera} are removed, as privacy is \"crop\""
+            );
+        }
+        whole.iter().for_each(|item| self.shelf.remove(&item.id));
     }
 
     fn bytes(&self) -> u64 {

@@ -47,21 +47,34 @@ impl Shelf {
     /// What is whole in a directory, the oldest first. What Ajar left there and is not whole is removed.
     pub fn open<R: DeserializeOwned>(directory: PathBuf) -> (Shelf, Vec<Item<R>>) {
         let shelf = Shelf { directory };
-        let entries = fs::read_dir(&shelf.directory).into_iter().flatten().flatten();
-        let names: BTreeSet<String> =
-            entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-        let ids: BTreeSet<&str> = names.iter().filter_map(|name| id_of(name)).collect();
         let mut items = Vec::new();
-        for id in ids {
-            match shelf.item(id) {
+        for id in shelf.ids() {
+            match shelf.item(&id) {
                 Some(item) => items.push(item),
                 None => {
-                    log::warn!("{}: removed, as it is not whole", shelf.path(id, "jpg").display());
-                    shelf.remove(id);
+                    log::warn!("{}: removed, as it is not whole", shelf.path(&id, "jpg").display());
+                    shelf.remove(&id);
                 }
             }
         }
         (shelf, items)
+    }
+
+    /// Whether a directory has pictures of Ajar's, by whatever name.
+    pub fn is_one<R: DeserializeOwned>(directory: &Path) -> bool {
+        let shelf = Shelf { directory: directory.into() };
+        shelf.ids().iter().any(|id| shelf.item::<R>(id).is_some())
+    }
+
+    /// Removes a shelf that nobody uses any more, but other files in its directory.
+    pub fn clear(&self) {
+        self.ids().iter().for_each(|id| self.remove(id));
+        let _ = fs::remove_dir(&self.directory);
+    }
+
+    fn ids(&self) -> BTreeSet<String> {
+        let names = names(&self.directory);
+        names.iter().filter_map(|name| id_of(name)).map(str::to_string).collect()
     }
 
     fn item<R: DeserializeOwned>(&self, id: &str) -> Option<Item<R>> {
@@ -114,6 +127,12 @@ impl Shelf {
     fn path(&self, id: &str, extension: &str) -> PathBuf {
         self.directory.join(format!("{id}.{extension}"))
     }
+}
+
+/// What is in a directory.
+pub fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
 }
 
 /// The id in a name that a shelf gives; other files are left alone.

@@ -33,6 +33,11 @@ impl Region {
         [self.x1, self.y1, self.x2, self.y2]
     }
 
+    /// The same as a person would write it: an f32 has digits that mean nothing.
+    pub fn fractions(&self) -> [f64; 4] {
+        self.edges().map(|edge| (f64::from(edge) * 1e5).round() / 1e5)
+    }
+
     /// The pixels it covers in a frame of this size, grown outwards to even edges and kept
     /// inside. `None` if the frame is smaller than 2 x 2.
     pub fn pixels(&self, frame_width: usize, frame_height: usize) -> Option<PixelRect> {

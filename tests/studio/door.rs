@@ -298,6 +298,20 @@ fn another_address_demands_a_password_and_warns() {
     assert!(say(&sandbox, &studio, &[], "/login", "200").contains("Password"));
     let wrong = say(&sandbox, &studio, &["-d", "password=wrong"], "/login", "401");
     assert!(wrong.contains("That is not the password."), "{wrong}");
+    // Before anybody is let in, little is read.
+    let long = format!("password={}", "a".repeat(5 << 10));
+    say(&sandbox, &studio, &["-d", &long], "/login", "413");
+    // A crowd is turned away, not kept waiting, so that the owner gets in after it.
+    let url = format!("{}/login", studio.origin());
+    let answers = std::thread::scope(|scope| {
+        let tries: Vec<_> = (0..12)
+            .map(|_| scope.spawn(|| studio.curl(&sandbox, &["-d", "password=wrong", &url]).stdout))
+            .collect();
+        tries.into_iter().map(|one| one.join().expect("an answer")).collect::<Vec<_>>()
+    });
+    let away: Vec<_> = answers.iter().filter(|answer| answer.starts_with("429")).collect();
+    assert!((1..12).contains(&away.len()), "{answers:?}");
+    assert!(away.iter().all(|answer| answer.contains("Try again in a moment.")), "{away:?}");
     let foreign = ["-d", "password=correct+horse", "-H", "Origin: http://evil.example"];
     say(&sandbox, &studio, &foreign, "/login", "403");
     say(&sandbox, &studio, &["-d", "password=correct+horse", "--cookie-jar", "cookies"], "/login", "303");

@@ -3,7 +3,9 @@
 use crate::browser;
 use crate::cli::Sandbox;
 use crate::garage::{self, Sight};
+use crate::studio::Studio;
 use crate::visit::Visit;
+use serde_json::Value;
 use std::fs;
 
 const CONFIG: &str = "\
@@ -26,6 +28,39 @@ classification:
           Drive:
             crop: [317, 189, 643, 421]
 ";
+
+/// The second ends the first, which is told so, and gets none of its pictures.
+#[test]
+fn two_windows_do_not_mix_their_imports() {
+    let sandbox = Sandbox::new();
+    let config = format!("@{}", sandbox.write("config.yml", CONFIG).display());
+    let studio = Studio::start(&sandbox, &[]);
+    studio.let_in(&sandbox);
+    let ask = |words: &[&str], path: &str| {
+        let url = format!("{}/api/import{path}", studio.origin());
+        studio.curl(&sandbox, &[words, &[&url]].concat()).stdout
+    };
+    let begin = || {
+        let said = ask(&["--data-binary", &config], "");
+        let said: Value = serde_json::from_str(said.strip_prefix("200 ").expect("an import")).expect("JSON");
+        said["id"].as_str().expect("an id").to_string()
+    };
+    let (first, second) = (begin(), begin());
+    let place = |id: &str| format!("/{id}/picture?path=Garage%20Door/dataset/open/1.png");
+    let picture = ["-X", "PUT", "--data-binary", "no picture"];
+    for refused in [ask(&picture, &place(&first)), ask(&["-X", "POST"], &format!("/{first}"))] {
+        assert!(refused.starts_with("422") && refused.contains("in another window"), "{refused}");
+    }
+    for state in ["open", "closed"] {
+        let answer = ask(&picture, &place(&second).replace("open", state));
+        assert!(answer.starts_with("200"), "{answer}");
+    }
+    let done = ask(&["-X", "POST"], &format!("/{second}"));
+    assert!(
+        done.contains("0 closed, 0 open") && done.contains("cannot be read"),
+        "only what was kept: {done}"
+    );
+}
 
 #[test]
 fn what_frigate_has_becomes_models() {

@@ -76,13 +76,14 @@ impl Door {
         good
     }
 
-    pub async fn is_password(&self, given: &str) -> bool {
-        let _try = self.tries.acquire().await;
+    /// `None` while too many are tried: nobody waits in line, or a crowd would keep the owner out.
+    pub async fn is_password(&self, given: &str) -> Option<bool> {
+        let _try = self.tries.try_acquire().ok()?;
         let good = self.password.as_ref().is_some_and(|password| same(password, given));
         if !good {
             tokio::time::sleep(SECOND_THOUGHTS).await;
         }
-        good
+        Some(good)
     }
 
     /// Lets a browser in from now on.

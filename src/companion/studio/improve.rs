@@ -1,9 +1,9 @@
 //! The improve loop: what devices saw lately, and which of it is worth a label.
 
 use super::Studio;
-use super::calls::devices::{link, links};
+use super::calls::devices::{ask_all, link};
 use super::collect::{self, features_of};
-use super::link::{of_time, plain_id};
+use super::link::{Extent, Link, of_time, plain_id};
 use super::sources::Still;
 use crate::companion::moment::Moment;
 use crate::companion::picture;
@@ -37,7 +37,7 @@ pub struct Attempt {
     pub moment: Option<Moment>,
     state: String,
     probability: f64,
-    /// By state, as the model of that time had them.
+    /// By state of the model that looked, which may have had others.
     probabilities: BTreeMap<String, f64>,
     reason: String,
     agreeing: u64,
@@ -45,9 +45,8 @@ pub struct Attempt {
     seq: Option<u64>,
     /// Whether the device has kept its picture.
     picture: bool,
-    /// Its picture is a whole frame; else the very crop that was looked at.
     #[serde(skip)]
-    whole: bool,
+    extent: Extent,
     /// Its picture among the examples, and the state that it has there.
     example: Option<String>,
     label: Option<String>,
@@ -57,22 +56,30 @@ pub struct Attempt {
 
 /// The newest attempts of a model on all devices, the newest first, and what kept others from being here.
 pub fn attempts(studio: &Studio, model: &ModelFolder) -> Result<(Vec<Attempt>, Vec<String>)> {
+    let (mut all, mut problems) = (Vec::new(), Vec::new());
+    for (link, told) in ask_all(studio, |device, link| (link, told_by(device, link, model))) {
+        match told {
+            Ok(attempts) => all.extend(attempts),
+            Err(why) => problems.push(format!("{}: {why:#}", link.name())),
+        }
+    }
+    all.sort_by(|a: &Attempt, b| b.time.cmp(&a.time));
+    Ok((without_dealt_with(model, all)?, problems))
+}
+
+/// What one device tells of a model.
+fn told_by(device: usize, link: &Link, model: &ModelFolder) -> Result<Vec<Attempt>> {
+    let recent = link.recent()?;
+    let rows = recent["attempts"].as_array().into_iter().flatten();
+    let own = rows.filter(|row| row["model"] == *model.name);
+    Ok(own.filter_map(|row| of_row(device, row)).collect())
+}
+
+/// Those that are not put away, and what became of each.
+fn without_dealt_with(model: &ModelFolder, mut all: Vec<Attempt>) -> Result<Vec<Attempt>> {
     let seen = model.seen()?;
     let labels: BTreeMap<String, Option<String>> =
         model.pictures()?.into_iter().map(|picture| (picture.id, picture.state)).collect();
-    let (mut all, mut problems) = (Vec::new(), Vec::new());
-    for (device, link) in links(studio) {
-        let recent = match link.recent() {
-            Ok(recent) => recent,
-            Err(why) => {
-                problems.push(format!("{}: {why:#}", link.name()));
-                continue;
-            }
-        };
-        let rows = recent["attempts"].as_array().into_iter().flatten();
-        let own = rows.filter(|row| row["model"] == *model.name);
-        all.extend(own.filter_map(|row| of_row(device, row)));
-    }
     all.retain_mut(|attempt| match seen.get(&attempt.key) {
         Some(Seen::PutAway) => false,
         Some(Seen::Example(id)) => {
@@ -83,8 +90,7 @@ pub fn attempts(studio: &Studio, model: &ModelFolder) -> Result<(Vec<Attempt>, V
         }
         None => true,
     });
-    all.sort_by(|a, b| b.time.cmp(&a.time));
-    Ok((all, problems))
+    Ok(all)
 }
 
 fn of_row(device: usize, row: &Value) -> Option<Attempt> {
@@ -92,7 +98,8 @@ fn of_row(device: usize, row: &Value) -> Option<Attempt> {
     let (camera, time) = (text("camera")?, text("time")?);
     let id = plain_id(&row["id"]).filter(|id| id != "null");
     let said: Vec<f64> = row["probabilities"].as_array()?.iter().filter_map(Value::as_f64).collect();
-    let states = row["states"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let states: Vec<&str> = row["states"].as_array()?.iter().filter_map(Value::as_str).collect();
+    let named = said.len() == states.len();
     let key: String = slug(&format!("{time}-{}-{camera}", id.as_deref().unwrap_or_default()));
     Some(Attempt {
         device,
@@ -100,13 +107,13 @@ fn of_row(device: usize, row: &Value) -> Option<Attempt> {
         moment: of_time(&row["time"]),
         state: text("vote").unwrap_or_default(),
         probability: said.iter().copied().fold(0.0, f64::max),
-        probabilities: states.map(str::to_string).zip(said).collect(),
+        probabilities: states.into_iter().map(str::to_string).zip(said).filter(|_| named).collect(),
         reason: text("reason").unwrap_or_default(),
         agreeing: row["agreeing"].as_u64().unwrap_or(0),
         needed: row["needed"].as_u64().unwrap_or(0),
         seq: row["seq"].as_u64(),
         picture: row["picture"] == true && id.is_some(),
-        whole: row["whole"] == true,
+        extent: Extent::told(row["whole"] == true, &row["crop"]),
         example: None,
         label: None,
         camera,
@@ -116,7 +123,8 @@ fn of_row(device: usize, row: &Value) -> Option<Attempt> {
 }
 
 pub fn attempt(studio: &Studio, model: &ModelFolder, device: usize, key: &str) -> Result<Attempt> {
-    let found = attempts(studio, model)?.0.into_iter().find(|one| one.device == device && one.key == key);
+    let all = without_dealt_with(model, told_by(device, link(studio, device)?, model)?)?;
+    let found = all.into_iter().find(|one| one.key == key);
     found.ok_or_else(|| UsageError("the device does not have this picture any more".into()).into())
 }
 
@@ -137,7 +145,7 @@ pub fn frame_file(studio: &Studio, model: &ModelFolder, attempt: &Attempt) -> Re
 /// The file with what an attempt looked at. Where this model has no crop of the camera it is the whole picture.
 pub fn crop_file(studio: &Studio, model: &ModelFolder, attempt: &Attempt) -> Result<PathBuf> {
     let frame = frame_file(studio, model, attempt)?;
-    let crop = model.file()?.crops.get(&attempt.camera).copied().filter(|_| attempt.whole);
+    let crop = model.file()?.crops.get(&attempt.camera).copied().filter(|_| attempt.extent == Extent::Whole);
     let Some(crop) = crop else { return Ok(frame) };
     let folder = frame.with_file_name(crop.folder());
     let path = folder.join(&attempt.key).with_extension("jpg");
@@ -159,7 +167,7 @@ pub fn keep(studio: &Studio, model: &ModelFolder, attempt: &Attempt) -> Result<A
             attempt.camera
         ))
     })?;
-    let still = Still { bytes, moment: attempt.moment, whole: attempt.whole };
+    let still = Still { bytes, moment: attempt.moment, extent: attempt.extent.clone() };
     collect::keep(model, &attempt.camera, &crop, &still)
 }
 
@@ -194,4 +202,22 @@ pub fn worth(studio: &Studio, model: &ModelFolder) -> Result<Value> {
 
 fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probabilities_are_of_the_states_that_the_device_names() {
+        let row = json!({
+            "camera": "drive", "time": "2026-03-02T07:41:15.730Z", "vote": "shut", "model": "gate",
+            "probabilities": [0.25, 0.75], "states": ["shut", "ajar"], "picture": true, "id": "000001-0",
+            "whole": false, "crop": [0.1, 0.2, 0.30000001, 0.4],
+        });
+        let attempt = of_row(0, &row).unwrap();
+        let said = [("ajar".to_string(), 0.75), ("shut".to_string(), 0.25)];
+        assert_eq!(attempt.probabilities, BTreeMap::from(said));
+        assert_eq!(attempt.extent, Extent::Crop(Some("0.10000,0.20000,0.30000,0.40000".into())));
+    }
 }

@@ -2,8 +2,10 @@
 
 use super::lock;
 use crate::companion::moment::{self, Moment};
-use crate::companion::remote::{Address, Device, Refused};
+use crate::companion::remote::{Address, Device, NotReached, Refused};
+use crate::companion::workspace::model::CropFile;
 use anyhow::{Result, anyhow};
+use serde::Deserialize;
 use serde_json::Value;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -24,8 +26,34 @@ pub struct Link {
 pub struct Kept {
     pub path: String,
     pub moment: Option<Moment>,
-    /// A whole frame; else the crop of a model.
-    pub whole: bool,
+    pub extent: Extent,
+}
+
+/// How much of a camera's frame a picture shows.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Extent {
+    Whole,
+    /// What a device looked at, by the name of the crop; `None` from one that does not tell where it was cut.
+    Crop(Option<String>),
+}
+
+impl Extent {
+    /// As a device tells it of an attempt or a frame that it kept.
+    pub fn told(whole: bool, crop: &Value) -> Extent {
+        if whole {
+            return Extent::Whole;
+        }
+        let edges = <[f64; 4]>::deserialize(crop).ok();
+        Extent::Crop(edges.and_then(|edges| CropFile::new(edges, [0, 0]).ok()).map(|crop| crop.folder()))
+    }
+
+    /// Whether it shows all of a crop and nothing else once it was cut: a crop cannot become another one.
+    pub fn gives(&self, crop: &CropFile) -> bool {
+        match self {
+            Extent::Whole => true,
+            Extent::Crop(name) => name.as_ref() == Some(&crop.folder()),
+        }
+    }
 }
 
 /// What a device said a moment ago, or why it did not. All who ask in between share it.
@@ -65,19 +93,24 @@ impl Link {
         }
     }
 
-    /// Asks the device. A connection that broke is made anew, once.
+    /// Asks the device. Without a connection, one is made anew, once. What may have been heard is never said twice: going back
+    /// twice is another thing than going back.
     fn ask<T>(&self, question: impl Fn(&Device) -> Result<T>) -> Result<T> {
         let known = lock(&self.open).clone();
-        if let Some(device) = known {
-            match question(&device) {
-                Err(error) if !error.is::<Refused>() => {
-                    lock(&self.open).take_if(|open| Arc::ptr_eq(open, &device));
-                }
-                answered => return answered,
-            }
+        let device = known.map_or_else(|| self.connect(), Ok)?;
+        match self.ask_by(&device, &question) {
+            Err(error) if error.is::<NotReached>() => self.ask_by(&self.connect()?, &question),
+            answered => answered,
         }
-        let device = self.connect()?;
-        question(&device)
+    }
+
+    /// A connection that failed serves nobody any more.
+    fn ask_by<T>(&self, device: &Arc<Device>, question: impl Fn(&Device) -> Result<T>) -> Result<T> {
+        question(device).inspect_err(|error| {
+            if !error.is::<Refused>() {
+                lock(&self.open).take_if(|open| Arc::ptr_eq(open, device));
+            }
+        })
     }
 
     /// One connection for all who ask at the same time.
@@ -132,7 +165,7 @@ impl Link {
                 path: format!("/v1/cameras/{camera}/gallery/{id}"),
                 // A clock that was not set tells nothing.
                 moment: of_time(&row["time"]).filter(|_| row["uncertain"] != true),
-                whole: row["model"].is_null(),
+                extent: Extent::told(row["model"].is_null(), &row["crop"]),
             })
         };
         Ok(list["frames"].as_array().into_iter().flatten().filter_map(kept).collect())
@@ -150,4 +183,44 @@ pub fn plain_id(id: &Value) -> Option<String> {
 /// A time that a device gave, in RFC 3339.
 pub fn of_time(time: &Value) -> Option<Moment> {
     Some(moment::on_the_wall(time.as_str()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixListener;
+    use std::path::Path;
+
+    const EMPTY: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+
+    /// Takes as many requests as there are answers, and tells how each began. An empty answer hangs up.
+    fn device(socket: &Path, answers: &'static [&'static [u8]]) -> std::thread::JoinHandle<Vec<String>> {
+        let listener = UnixListener::bind(socket).unwrap();
+        std::thread::spawn(move || {
+            let heard = answers.iter().map(|answer| {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut request = [0; 1024];
+                let length = stream.read(&mut request).unwrap();
+                stream.write_all(answer).unwrap();
+                String::from_utf8_lossy(&request[..length]).lines().next().unwrap_or_default().to_string()
+            });
+            heard.collect()
+        })
+    }
+
+    #[test]
+    fn what_a_device_may_have_heard_is_not_said_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("s");
+        let link = Link::new(Address::Socket(socket.clone()));
+        assert!(link.post("/v1/models/gate/rollback", &[]).is_err(), "there is no device yet");
+        let heard = device(&socket, &[b"", EMPTY]);
+        assert!(link.post("/v1/models/gate/rollback", &[]).is_err(), "it hung up");
+        link.get("/v1/status").unwrap();
+        assert_eq!(
+            heard.join().unwrap(),
+            ["POST /v1/models/gate/rollback HTTP/1.1", "GET /v1/status HTTP/1.1"]
+        );
+    }
 }

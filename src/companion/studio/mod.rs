@@ -29,11 +29,13 @@ mod server;
 mod sources;
 
 use super::BACKBONE;
-use super::cache::Cache;
+use super::cache::{Cache, prune};
+use super::dataset::pictures_below;
 use super::light::Tones;
 use super::workspace::Workspace;
 use crate::exit::UsageError;
 use anyhow::{Context, Result};
+use calls::import::Import;
 use calls::stills::Shown;
 use door::Door;
 use jobs::Jobs;
@@ -45,7 +47,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use tempfile::TempDir;
+
+/// Most bytes of the pictures in the workspace's cache when the studio starts: whole frames of every device are among them.
+const MAX_CACHE: u64 = 2 << 30;
 
 /// Whether a browser is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +80,7 @@ pub struct Studio {
     /// By the file of a crop.
     tones: Mutex<HashMap<PathBuf, Tones>>,
     /// Files of Frigate's that are on their way.
-    import: Mutex<Option<TempDir>>,
+    import: Mutex<Option<Import>>,
 }
 
 /// What a thread that crashed has left is whole: nothing is changed in steps.
@@ -102,6 +106,7 @@ pub fn run(options: Options) -> Result<()> {
         tones: Mutex::default(),
         import: Mutex::default(),
     };
+    tidy_cache(&studio.workspace)?;
     let listener = TcpListener::bind(listen).with_context(|| format!("{listen}: cannot be listened on"))?;
     let address = listener.local_addr()?;
     let door = Door::new(address, password)?;
@@ -125,6 +130,17 @@ pub fn run(options: Options) -> Result<()> {
         open_browser(&url);
     }
     server::serve(listener, studio, door)
+}
+
+fn tidy_cache(workspace: &Workspace) -> Result<()> {
+    calls::import::remove_leftovers(&workspace.cache());
+    let mut pictures = Vec::new();
+    for model in workspace.models()? {
+        // One that nothing was cut for yet has no folder.
+        pictures.extend(pictures_below(&workspace.model(&model)?.cache()).unwrap_or_default());
+    }
+    prune(pictures.into_iter(), MAX_CACHE);
+    Ok(())
 }
 
 /// Best effort: the URL is printed as well.

@@ -15,6 +15,8 @@ use std::sync::Arc;
 
 /// Most bytes of a call.
 const MAX_CALL: usize = 256 << 10;
+/// Of whoever is not let in yet.
+const MAX_LOGIN: usize = 4 << 10;
 /// Most bytes of a picture that is uploaded.
 const MAX_PICTURE: usize = 32 << 20;
 
@@ -32,7 +34,10 @@ pub fn serve(listener: TcpListener, studio: Studio, door: Door) -> Result<()> {
 
 fn router(studio: Studio, door: Door) -> Router {
     let door = Arc::new(door);
-    let login = Router::new().route("/login", get(pages::login).post(pages::enter)).with_state(door.clone());
+    let login = Router::new()
+        .route("/login", get(pages::login).post(pages::enter))
+        .layer(DefaultBodyLimit::max(MAX_LOGIN))
+        .with_state(door.clone());
     Router::new()
         .route("/", get(pages::home))
         .route("/new", get(pages::define))
@@ -88,8 +93,9 @@ fn calls() -> Router<Arc<Studio>> {
         .route("/models/{model}/sign", post(devices::sign))
         .route("/models/{model}/deploy", post(devices::deploy))
         .route("/models/{model}/rollback", post(devices::roll_back))
-        .route("/import", put(import::begin).post(import::finish))
-        .route("/import/picture", put(import::picture).layer(DefaultBodyLimit::max(MAX_PICTURE)))
+        .route("/import", post(import::begin))
+        .route("/import/{id}", post(import::finish))
+        .route("/import/{id}/picture", put(import::picture).layer(DefaultBodyLimit::max(MAX_PICTURE)))
         .route("/key", post(devices::make_key))
         .route("/key.pub", get(devices::public_key))
         .fallback(async || Failure::new(StatusCode::NOT_FOUND, "there is no such call"))

@@ -1,6 +1,6 @@
 //! Sources: where the studio's pictures come from. Devices, videos, folders of pictures.
 
-use super::link::{Kept, Link};
+use super::link::{Extent, Kept, Link};
 use crate::companion::dataset::pictures_below;
 use crate::companion::footage;
 use crate::companion::moment::{self, Moment};
@@ -38,13 +38,13 @@ pub enum Source {
 pub struct Still {
     pub bytes: Vec<u8>,
     pub moment: Option<Moment>,
-    /// A whole frame; else it is the crop already, from a device that shows nothing around it.
-    pub whole: bool,
+    /// A whole frame; or the crop already, from a device that shows nothing around it.
+    pub extent: Extent,
 }
 
 impl Still {
     const fn frame(bytes: Vec<u8>, moment: Option<Moment>) -> Still {
-        Still { bytes, moment, whole: true }
+        Still { bytes, moment, extent: Extent::Whole }
     }
 }
 
@@ -114,7 +114,9 @@ impl Source {
                 // A camera that is down: the newest frame that the device kept.
                 Err(error) => {
                     let kept = link.gallery(camera, "").unwrap_or_default();
-                    let Some(Kept { path, moment, .. }) = kept.into_iter().rfind(|kept| kept.whole) else {
+                    let Some(Kept { path, moment, .. }) =
+                        kept.into_iter().rfind(|kept| kept.extent == Extent::Whole)
+                    else {
                         return Err(error);
                     };
                     Ok(Still::frame(link.get_bytes(&path)?, moment))
@@ -143,8 +145,9 @@ impl Source {
         match self {
             Source::Device(link) => {
                 let kept = link.gallery(camera, model)?;
-                let still = |Kept { path, moment, whole }: &Kept| {
-                    Some(Still { bytes: link.get_bytes(path).ok()?, moment: *moment, whole: *whole })
+                let still = |Kept { path, moment, extent }: &Kept| {
+                    let bytes = link.get_bytes(path).ok()?;
+                    Some(Still { bytes, moment: *moment, extent: extent.clone() })
                 };
                 let mut stills: Vec<Still> = evenly(&kept, most).filter_map(still).collect();
                 // What it shows now is one more. A camera that is down has none.

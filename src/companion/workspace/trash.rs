@@ -10,6 +10,7 @@ use crate::companion::pack::write_whole;
 use crate::exit::UsageError;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -79,6 +80,18 @@ impl ModelFolder {
         }
         labels.write(self)?;
         Ok(id)
+    }
+
+    /// The pictures that were deleted and not brought back.
+    pub fn thrown_away(&self) -> Result<BTreeSet<String>> {
+        let mut ids = BTreeSet::new();
+        for folder in list(&self.trash())? {
+            // One that was brought back has none any more.
+            let Ok(text) = fs::read_to_string(folder.join(FILE)) else { continue };
+            let entry: Entry = toml::from_str(&text).with_context(|| folder.display().to_string())?;
+            ids.extend(entry.pictures.into_iter().map(|gone| gone.id));
+        }
+        Ok(ids)
     }
 
     /// Brings an entry back, with its labels.

@@ -181,6 +181,8 @@ async function collect({ begun } = {}) {
   await attempt(load);
   find("#assign").hidden = false;
   if (!found) return;
+  if (found.problems.length > 0) find("#problem").textContent = found.problems.join("\n");
+  if (found.added === 0 && found.problems.length > 0) return;
   const broken = found.unreadable > 0 ? ` ${count(found.unreadable)} could not be read.` : "";
   note((found.added > 0 ? `${count(found.added)} added.` : "There is nothing new to be found.") + broken);
 }

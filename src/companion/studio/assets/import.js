@@ -14,13 +14,13 @@ async function take() {
   if (files.length === 0) {
     throw new Error("In this folder are no pictures of classifications. Choose Frigate's folder clips: it has a folder for each model, with dataset and train in it.");
   }
-  await put("/api/import", find("#config").files[0]);
+  const { id } = await post("/api/import", find("#config").files[0]);
   for (const [i, file] of files.entries()) {
     find("#bar").value = i / files.length;
     find("#left").textContent = `${i} of ${count(files.length)}`;
-    await put(`/api/import/picture?${new URLSearchParams({ path: place(file) })}`, file);
+    await put(`/api/import/${id}/picture?${new URLSearchParams({ path: place(file) })}`, file);
   }
-  return post("/api/import");
+  return post(`/api/import/${id}`);
 }
 
 function show({ models, config, notes }) {

@@ -27,7 +27,7 @@ pub async fn status(studio: Shared) -> Answer {
 }
 
 pub fn all_devices(studio: &Studio) -> Vec<Value> {
-    let device = |(index, link): (usize, &Link)| {
+    let device = |index: usize, link: &Link| {
         let asked = link.get("/v1/status").and_then(|status| Ok((status, link.get("/v1/models")?)));
         match asked {
             Ok((status, models)) => {
@@ -36,12 +36,23 @@ pub fn all_devices(studio: &Studio) -> Vec<Value> {
             Err(why) => json!({ "index": index, "name": link.name(), "why": format!("{why:#}") }),
         }
     };
-    links(studio).map(device).collect()
+    ask_all(studio, device)
 }
 
 /// Devices with their number among the sources.
 pub fn links(studio: &Studio) -> impl Iterator<Item = (usize, &Link)> {
     studio.sources.iter().enumerate().filter_map(|(i, source)| Some((i, source.link()?)))
+}
+
+/// Asks all devices at the same time: none waits for one that is gone.
+pub fn ask_all<'a, T: Send>(studio: &'a Studio, ask: impl Fn(usize, &'a Link) -> T + Sync) -> Vec<T> {
+    let ask = &ask;
+    std::thread::scope(|scope| {
+        let asked: Vec<_> =
+            links(studio).map(|(index, link)| scope.spawn(move || ask(index, link))).collect();
+        let answers = asked.into_iter().map(|asked| asked.join());
+        answers.map(|answer| answer.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    })
 }
 
 pub fn link(studio: &Studio, index: usize) -> Result<&Link, UsageError> {

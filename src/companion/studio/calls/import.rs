@@ -7,28 +7,65 @@ use crate::companion::studio::lock;
 use crate::companion::studio::server::Shared;
 use crate::companion::workspace::make_folder;
 use crate::exit::UsageError;
-use anyhow::Context;
+use anyhow::{Context, Result};
 use axum::body::Bytes;
-use axum::extract::Query;
+use axum::extract::{Path, Query};
+use rustix::fs::{FlockOperation, flock};
 use serde::Deserialize;
 use serde_json::json;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path as FilePath, PathBuf};
 use tempfile::TempDir;
 
 const CONFIG: &str = "config.yml";
 const CLIPS: &str = "clips";
+/// Begins the names of folders in the workspace's cache.
+const PREFIX: &str = "import-";
+
+/// One at a time: beginning another ends it.
+pub struct Import {
+    folder: TempDir,
+    /// Of its config.yml, which is locked: what another studio does is not a leftover.
+    _lock: File,
+}
+
+impl Import {
+    fn begin(cache: &FilePath, config: &[u8]) -> Result<Import> {
+        make_folder(cache)?;
+        let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(cache)?;
+        let mut file = File::create(folder.path().join(CONFIG))?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        file.write_all(config)?;
+        make_folder(&folder.path().join(CLIPS))?;
+        Ok(Import { folder, _lock: file })
+    }
+
+    /// Names it in the calls that belong to it.
+    fn id(&self) -> &str {
+        self.folder.path().file_name().and_then(|name| name.to_str()).unwrap_or_default()
+    }
+}
+
+/// Removes what a studio that was ended in the middle has left.
+pub fn remove_leftovers(cache: &FilePath) {
+    for entry in fs::read_dir(cache).into_iter().flatten().flatten() {
+        let is_import = entry.file_name().to_string_lossy().starts_with(PREFIX);
+        let file = File::open(entry.path().join(CONFIG)).ok();
+        let held = file.is_some_and(|file| flock(&file, FlockOperation::NonBlockingLockExclusive).is_err());
+        if is_import && !held {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
 
 /// Begins anew with Frigate's `config.yml`, the body.
 pub async fn begin(studio: Shared, body: Bytes) -> Answer {
     answer(studio, move |studio| {
-        let cache = studio.workspace.cache();
-        make_folder(&cache)?;
-        let folder = tempfile::Builder::new().prefix("import-").tempdir_in(&cache)?;
-        fs::write(folder.path().join(CONFIG), &body)?;
-        make_folder(&folder.path().join(CLIPS))?;
-        *lock(&studio.import) = Some(folder);
-        Ok(())
+        let import = Import::begin(&studio.workspace.cache(), &body)?;
+        let id = import.id().to_string();
+        *lock(&studio.import) = Some(import);
+        Ok(json!({ "id": id }))
     })
     .await
 }
@@ -40,13 +77,18 @@ pub struct Place {
 }
 
 /// Keeps one of Frigate's pictures, the body, until all are there.
-pub async fn picture(studio: Shared, Query(Place { path }): Query<Place>, body: Bytes) -> Answer {
+pub async fn picture(
+    studio: Shared,
+    Path(id): Path<String>,
+    Query(Place { path }): Query<Place>,
+    body: Bytes,
+) -> Answer {
     answer(studio, move |studio| {
         let path = inside(&path)?;
         let import = lock(&studio.import);
-        let folder = import.as_ref().ok_or_else(not_begun)?;
-        let path = folder.path().join(CLIPS).join(path);
-        make_folder(path.parent().unwrap_or(Path::new("")))?;
+        let import = import.as_ref().filter(|import| import.id() == id).ok_or_else(not_begun)?;
+        let path = import.folder.path().join(CLIPS).join(path);
+        make_folder(path.parent().unwrap_or(FilePath::new("")))?;
         fs::write(&path, &body).with_context(|| path.display().to_string())
     })
     .await
@@ -74,9 +116,10 @@ fn inside(path: &str) -> Result<PathBuf, UsageError> {
 }
 
 /// Takes everything over.
-pub async fn finish(studio: Shared) -> Answer {
-    answer(studio, |studio| {
-        let folder: TempDir = lock(&studio.import).take().ok_or_else(not_begun)?;
+pub async fn finish(studio: Shared, Path(id): Path<String>) -> Answer {
+    answer(studio, move |studio| {
+        let import = lock(&studio.import).take_if(|import| import.id() == id).ok_or_else(not_begun)?;
+        let folder = &import.folder;
         let clips = folder.path().join(CLIPS);
         let imported = frigate::import(&folder.path().join(CONFIG), Some((&clips, &studio.workspace)))
             // Where the files lay for a moment tells the user nothing.
@@ -96,6 +139,19 @@ pub async fn finish(studio: Shared) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_broken_off_is_removed_but_not_what_is_under_way() {
+        let cache = tempfile::tempdir().unwrap();
+        for left in ["import-abc/clips/gate", "gate/drive"] {
+            fs::create_dir_all(cache.path().join(left)).unwrap();
+        }
+        fs::write(cache.path().join("import-abc/config.yml"), "cameras:").unwrap();
+        let import = Import::begin(cache.path(), b"cameras:").unwrap();
+        remove_leftovers(cache.path());
+        assert!(!cache.path().join("import-abc").exists() && cache.path().join("gate/drive").exists());
+        assert!(import.folder.path().join(CONFIG).exists());
+    }
 
     #[test]
     fn only_pictures_of_frigate_have_a_place() {

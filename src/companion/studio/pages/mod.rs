@@ -150,9 +150,10 @@ pub struct Login {
 }
 
 pub async fn enter(State(door): State<Arc<Door>>, Form(Login { password }): Form<Login>) -> Response {
-    if door.is_password(&password).await {
-        return door.welcome();
-    }
-    let form = login_form(Some("That is not the password."));
-    (StatusCode::UNAUTHORIZED, Html(form.into_string())).into_response()
+    let (status, why) = match door.is_password(&password).await {
+        Some(true) => return door.welcome(),
+        Some(false) => (StatusCode::UNAUTHORIZED, "That is not the password."),
+        None => (StatusCode::TOO_MANY_REQUESTS, "Too many passwords are being tried. Try again in a moment."),
+    };
+    (status, Html(login_form(Some(why)).into_string())).into_response()
 }
