@@ -7,11 +7,12 @@
 use super::bundles::Loaded;
 use super::cache::Cache;
 use super::dataset::Example;
-use super::embed::{embed, terminal};
+use super::embed::embed;
 use super::evaluate::{Outcome, most_probable};
 use super::train::Trained;
 use crate::bundle::sha256_hex;
 use anyhow::Result;
+use indicatif::ProgressBar;
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -87,7 +88,12 @@ impl Comparison {
     }
 }
 
-pub fn compare(champion: &Loaded, challenger: &Trained, cache: &Cache) -> Result<Comparison> {
+pub fn compare(
+    champion: &Loaded,
+    challenger: &Trained,
+    cache: &Cache,
+    bar: &ProgressBar,
+) -> Result<Comparison> {
     let no = |why: String| Ok(Comparison::Not { why });
     let report = &challenger.report;
     let (old, new) = (&champion.model.manifest.states, &report.states);
@@ -108,7 +114,7 @@ pub fn compare(champion: &Loaded, challenger: &Trained, cache: &Cache) -> Result
     let unseen = never_seen(champion, &report.outcomes, &common);
     let of_state = |state: usize| unseen.iter().filter(|outcome| outcome.truth == state).count();
     if common.iter().all(|&state| of_state(state) >= ENOUGH) {
-        return on_new_pictures(champion, &unseen, new, cache);
+        return on_new_pictures(champion, &unseen, new, cache, bar);
     }
     if common.len() < new.len() {
         return no(format!("it has a new state, and fewer than {ENOUGH} new pictures of each of the others"));
@@ -137,10 +143,11 @@ fn on_new_pictures(
     new: &[&Outcome],
     states: &[String],
     cache: &Cache,
+    bar: &ProgressBar,
 ) -> Result<Comparison> {
     let example = |outcome: &&Outcome| Example { path: outcome.path.clone(), state: outcome.truth };
     let examples: Vec<Example> = new.iter().map(example).collect();
-    let (said, _) = embed(&champion.engine, cache, &examples, 0, &terminal(), |embedded| {
+    let (said, _) = embed(&champion.engine, cache, &examples, 0, bar, |embedded| {
         let probabilities = champion.model.classify(&embedded.features()).probabilities;
         let said = &champion.model.manifest.states[most_probable(&probabilities).0];
         (embedded.state, *said == states[embedded.state])

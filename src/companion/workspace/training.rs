@@ -29,7 +29,7 @@ impl ModelFolder {
         cache.prune();
         let champion = self.file()?.version.and_then(|version| self.load_version(&version).ok());
         trained.report.champion =
-            champion.as_ref().map(|champion| compare(champion, &trained, cache)).transpose()?;
+            champion.as_ref().map(|champion| compare(champion, &trained, cache, bar)).transpose()?;
         let counts = !trained.report.champion.as_ref().is_some_and(Comparison::champion_stays);
         let version = self.keep_version(&trained)?;
         if counts {
