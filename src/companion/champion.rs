@@ -7,11 +7,12 @@
 use super::bundles::Loaded;
 use super::cache::Cache;
 use super::dataset::Example;
-use super::embed::{embed, terminal};
+use super::embed::embed;
 use super::evaluate::{Outcome, most_probable};
 use super::train::Trained;
 use crate::bundle::sha256_hex;
 use anyhow::Result;
+use indicatif::ProgressBar;
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -40,6 +41,8 @@ pub enum Comparison {
         challenger: f64,
         at_most: f64,
     },
+    /// The champion has a state that the challenger has not.
+    OtherStates { gone: String },
     Not {
         why: String,
     },
@@ -62,7 +65,7 @@ impl Comparison {
             // The manifest keeps it in f32.
             Comparison::SamePictures { champion, challenger } => champion > challenger + 1e-4,
             Comparison::OwnPictures { champion, at_most, .. } => champion > at_most + 1e-4,
-            Comparison::Not { .. } => true,
+            Comparison::OtherStates { .. } | Comparison::Not { .. } => true,
         }
     }
 
@@ -82,18 +85,26 @@ impl Comparison {
                 champion * 100.0,
                 challenger * 100.0
             ),
+            Comparison::OtherStates { gone } => {
+                format!("not compared with the model there: the new one has no state {gone:?}")
+            }
             Comparison::Not { why } => format!("not compared with the model there: {why}"),
         }
     }
 }
 
-pub fn compare(champion: &Loaded, challenger: &Trained, cache: &Cache) -> Result<Comparison> {
+pub fn compare(
+    champion: &Loaded,
+    challenger: &Trained,
+    cache: &Cache,
+    bar: &ProgressBar,
+) -> Result<Comparison> {
     let no = |why: String| Ok(Comparison::Not { why });
     let report = &challenger.report;
     let (old, new) = (&champion.model.manifest.states, &report.states);
     // A state may be added; what became of one that is gone, or has another name, is not known.
     if let Some(gone) = old.iter().find(|state| !new.contains(state)) {
-        return no(format!("the new one has no state {gone:?}"));
+        return Ok(Comparison::OtherStates { gone: gone.clone() });
     }
     let Some(validation) = &report.cross_validation else {
         return no("too few pictures to cross-validate the new one".into());
@@ -108,7 +119,7 @@ pub fn compare(champion: &Loaded, challenger: &Trained, cache: &Cache) -> Result
     let unseen = never_seen(champion, &report.outcomes, &common);
     let of_state = |state: usize| unseen.iter().filter(|outcome| outcome.truth == state).count();
     if common.iter().all(|&state| of_state(state) >= ENOUGH) {
-        return on_new_pictures(champion, &unseen, new, cache);
+        return on_new_pictures(champion, &unseen, new, cache, bar);
     }
     if common.len() < new.len() {
         return no(format!("it has a new state, and fewer than {ENOUGH} new pictures of each of the others"));
@@ -137,10 +148,11 @@ fn on_new_pictures(
     new: &[&Outcome],
     states: &[String],
     cache: &Cache,
+    bar: &ProgressBar,
 ) -> Result<Comparison> {
     let example = |outcome: &&Outcome| Example { path: outcome.path.clone(), state: outcome.truth };
     let examples: Vec<Example> = new.iter().map(example).collect();
-    let (said, _) = embed(&champion.engine, cache, &examples, 0, &terminal(), |embedded| {
+    let (said, _) = embed(&champion.engine, cache, &examples, 0, bar, |embedded| {
         let probabilities = champion.model.classify(&embedded.features()).probabilities;
         let said = &champion.model.manifest.states[most_probable(&probabilities).0];
         (embedded.state, *said == states[embedded.state])

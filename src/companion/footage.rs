@@ -18,6 +18,12 @@ pub struct Frame {
     pub moment: Option<Moment>,
 }
 
+/// Whether a file is a video that can be played; the reason if not.
+pub fn check(path: &Path) -> Result<()> {
+    let first = Clip::open(&path.display().to_string(), Codec::H264)?.next()?;
+    first.map(drop).context("no picture in it")
+}
+
 /// Whole frames of a video file, evenly over its length, `count` of them.
 pub fn frames(path: &Path, count: usize) -> Result<Vec<Frame>> {
     let name = || path.display().to_string();

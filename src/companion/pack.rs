@@ -13,6 +13,7 @@ use crate::bundle::verify::UNTRUSTED_COMMENT;
 use crate::watch::thumbnail::Thumbnail;
 use anyhow::{Context, Result, bail};
 use minisign::SecretKey;
+use rustix::fs::{FlockOperation, flock};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
@@ -164,6 +165,10 @@ pub fn sign(manifest: &Manifest, parts: &[Vec<u8>], key: &SecretKey) -> Result<V
 /// which is remembered beside the key.
 pub fn next_seq(key_file: &Path, key: &SecretKey) -> Result<u64> {
     let path = seq_file(key_file, key)?;
+    let directory = folder_of(&path);
+    // Until the file is closed: two programs that sign at the same time get different numbers.
+    let lock = fs::File::open(directory).with_context(|| directory.display().to_string())?;
+    flock(&lock, FlockOperation::LockExclusive).with_context(|| directory.display().to_string())?;
     let last: u64 = match fs::read_to_string(&path) {
         Ok(text) => text.trim().parse().with_context(|| format!("{}: not a number", path.display()))?,
         Err(_) => 0,
@@ -180,9 +185,13 @@ fn seq_file(key_file: &Path, key: &SecretKey) -> Result<PathBuf> {
     Ok(directory.join(format!("{}.seq", keys::public_id(key)?)))
 }
 
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Replaces a file at once or not at all.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory = folder_of(path);
     // Under a name that nobody else has, which is gone if this fails.
     let write = || {
         let mut new = tempfile::Builder::new()
@@ -194,4 +203,27 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
         new.persist(path).map(drop).map_err(|error| error.error)
     };
     write().with_context(|| path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn two_who_sign_at_the_same_time_get_different_numbers() {
+        let directory = tempfile::tempdir().unwrap();
+        let key = minisign::KeyPair::generate_unencrypted_keypair().unwrap().sk;
+        let numbers: Vec<u64> = std::thread::scope(|scope| {
+            let signers: Vec<_> = (0..8)
+                .map(|_| {
+                    scope.spawn(|| {
+                        (0..10).map(|_| next_seq(directory.path(), &key).unwrap()).collect::<Vec<_>>()
+                    })
+                })
+                .collect();
+            signers.into_iter().flat_map(|signer| signer.join().unwrap()).collect()
+        });
+        assert_eq!(numbers.iter().collect::<BTreeSet<_>>().len(), 80);
+    }
 }

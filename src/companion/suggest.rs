@@ -6,10 +6,11 @@
 use super::bundles::Loaded;
 use super::cache::Cache;
 use super::dataset::Example;
-use super::embed::{Quarantined, embed, terminal};
+use super::embed::{Quarantined, embed};
 use super::evaluate::most_probable;
 use crate::engine::EngineError;
 use crate::engine::unseen::Unseen;
+use indicatif::ProgressBar;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -64,10 +65,11 @@ pub fn suggest(
     cache: &Cache,
     pictures: Vec<PathBuf>,
     count: usize,
+    bar: &ProgressBar,
 ) -> Result<Suggestions, EngineError> {
     let examples: Vec<Example> = pictures.into_iter().map(|path| Example { path, state: 0 }).collect();
     let hashes: BTreeSet<&str> = model.dataset.lines().filter_map(|line| line.split(' ').next()).collect();
-    let (looked_at, quarantined) = embed(&model.engine, cache, &examples, 0, &terminal(), |embedded| {
+    let (looked_at, quarantined) = embed(&model.engine, cache, &examples, 0, bar, |embedded| {
         let known = hashes.contains(embedded.sha256.as_str());
         (!known).then(|| {
             let classification = model.model.classify(&embedded.features());

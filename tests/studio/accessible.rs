@@ -14,7 +14,7 @@ const AXE: &str = "target/axe/axe.min.js";
 fn axe() -> Option<String> {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(AXE)).ok();
     if text.is_none() {
-        println!("skipped: no axe-core; scripts/install-axe fetches it");
+        browser::skip("no axe-core; scripts/install-axe fetches it");
     }
     text
 }

@@ -5,14 +5,21 @@ use crate::cli::{AJAR, Sandbox};
 use crate::garage::{self, Sight};
 use crate::studio::Studio;
 use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 const JSON: &str = "Content-Type: application/json";
 
 /// A studio with one model that has a picture, and curl that is let in.
 fn with_model() -> (Sandbox, Studio) {
+    with_model_and(&[])
+}
+
+/// The same of a studio that is started with these words as well.
+fn with_model_and(words: &[&str]) -> (Sandbox, Studio) {
     let sandbox = Sandbox::new();
-    let studio = Studio::start(&sandbox, &[]);
+    let studio = Studio::start(&sandbox, words);
     studio.let_in(&sandbox);
     let draft = r#"{"name":"gate","title":"Gate","states":["open","closed"]}"#;
     say(&sandbox, &studio, &["-d", draft, "-H", JSON], "/api/models", "200");
@@ -31,6 +38,18 @@ fn say(sandbox: &Sandbox, studio: &Studio, words: &[&str], path: &str, status: &
     let (found, body) = answer.split_once(' ').expect("a status and a body");
     assert_eq!(found, status, "{path}: {body}");
     body.to_string()
+}
+
+/// A control socket, of a device that has seen nothing yet.
+fn idle_device(socket: &Path) {
+    let listener = UnixListener::bind(socket).expect("a socket");
+    let body = r#"{"device":"shed","cameras":["drive"],"watches":[],"models":{},"attempts":[]}"#;
+    let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let _ = stream.read(&mut [0; 4096]).and_then(|_| stream.write_all(answer.as_bytes()));
+        }
+    });
 }
 
 /// Every file below a folder with its bytes.
@@ -142,7 +161,10 @@ fn pages_cannot_be_framed_and_run_nothing_foreign() {
 
 #[test]
 fn no_path_leads_out_of_the_workspace() {
-    let (sandbox, studio) = with_model();
+    let (sandbox, studio) = with_model_and(&["--device", "control.sock"]);
+    // With a device and a key, so that nothing is refused for want of them.
+    idle_device(&sandbox.path("control.sock"));
+    say(&sandbox, &studio, &["-d", "{}", "-H", JSON], "/api/key", "200");
     sandbox.write("studio/secret.txt", "secret");
     sandbox.write("secret.jpg", fs::read(sandbox.path("picture.jpg")).expect("a picture"));
     let before = files(&sandbox.path("studio"));
@@ -170,7 +192,6 @@ fn no_path_leads_out_of_the_workspace() {
             format!("/api/models/gate/pictures/{name}/frame"),
             format!("/api/models/gate/stills/{name}"),
             format!("/api/models/gate/preview/{name}?crop=0,0,1,1"),
-            format!("/api/models/gate/recent/0/{name}/crop.jpg"),
             format!("/assets/{name}"),
         ] {
             let url = format!("{}{path}", studio.origin());
@@ -179,6 +200,11 @@ fn no_path_leads_out_of_the_workspace() {
             assert!((400..500).contains(&status), "{path}: {answer}");
             assert!(!answer.contains("root:") && !answer.ends_with("secret"), "{path}: {answer}");
         }
+        let recent = format!("{}/api/models/gate/recent/0/{name}/crop.jpg", studio.origin());
+        let answer = studio.curl(&sandbox, &[&recent]).stdout;
+        // Bytes that are no text do not even get there.
+        let told = answer.starts_with("422 ") && answer.contains("does not have this picture");
+        assert!(told || name.starts_with("%c0") && answer.starts_with("400 "), "{recent}: {answer}");
         let word =
             name.replace("%2e", ".").replace("%2f", "/").replace("%5c", "\\\\").replace("%00", "\\u0000");
         let calls = [
@@ -187,13 +213,18 @@ fn no_path_leads_out_of_the_workspace() {
             ("/api/models/gate/labels", format!(r#"{{"ids":["{word}"],"state":"open"}}"#)),
             ("/api/models/gate/undo", format!(r#"{{"undo":"{word}"}}"#)),
             ("/api/undo", format!(r#"{{"undo":"{word}"}}"#)),
-            ("/api/models/gate/sign", format!(r#"{{"version":"{word}"}}"#)),
-            ("/api/models/gate/deploy", format!(r#"{{"device":0,"version":"{word}"}}"#)),
         ];
         for (path, body) in calls {
             let url = format!("{}{path}", studio.origin());
             let answer = studio.curl(&sandbox, &["-d", &body, "-H", JSON, &url]).stdout;
             assert!(answer.starts_with('4'), "{path} {body}: {answer}");
+        }
+        for (path, body) in [
+            ("/api/models/gate/sign", format!(r#"{{"version":"{word}"}}"#)),
+            ("/api/models/gate/deploy", format!(r#"{{"device":0,"version":"{word}"}}"#)),
+        ] {
+            let why = say(&sandbox, &studio, &["-d", &body, "-H", JSON], path, "422");
+            assert!(why.contains(" is no id"), "{path} {body}: {why}");
         }
         let upload = format!("/api/models/gate/pictures?camera={name}");
         say(&sandbox, &studio, &["--data-binary", "@picture.jpg"], &upload, "422");
@@ -291,7 +322,10 @@ fn another_address_demands_a_password_and_warns() {
     let mut studio = Studio::start_with(&sandbox, &words, &[("AJAR_STUDIO_PASSWORD", "correct horse")]);
     assert!(studio.said.contains("warning: "), "{}", studio.said);
     assert!(!studio.url.contains("token"), "{}", studio.url);
-    studio.url = studio.url.replace("0.0.0.0", "127.0.0.1");
+    // The printed address is one that another machine can use; here only this one does.
+    let port = studio.origin().rsplit_once(':').expect("a port").1.to_string();
+    assert!(!studio.url.contains("0.0.0.0"), "{}", studio.url);
+    studio.url = format!("http://127.0.0.1:{port}/");
     let page = say(&sandbox, &studio, &[], "/", "303");
     assert!(page.is_empty(), "{page}");
     say(&sandbox, &studio, &[], "/api/status", "401");
@@ -355,8 +389,18 @@ fn the_help_names_it_and_mistakes_are_told_before_it_starts() {
     let sandbox = Sandbox::new();
     assert!(sandbox.ajar(&["--help"]).expect(0).stdout.contains("studio"));
     let help = sandbox.ajar_line("studio --help").expect(0).stdout;
-    for option in ["--device", "--pictures", "--video", "--workspace", "--key", "--listen", "--no-browser"] {
-        assert!(help.contains(option), "{option}");
+    for word in [
+        "--device",
+        "--pictures",
+        "--video",
+        "--workspace",
+        "--key",
+        "--listen",
+        "--no-browser",
+        "AJAR_STUDIO_PASSWORD",
+        "AJAR_STUDIO_PASSWORD_FILE",
+    ] {
+        assert!(help.contains(word), "{word}");
     }
     sandbox.ajar_line("studio --no-browser --pictures nowhere").expect_error(2, "--pictures nowhere: ");
     fs::create_dir(sandbox.path("empty")).expect("a folder");
@@ -364,12 +408,19 @@ fn the_help_names_it_and_mistakes_are_told_before_it_starts() {
     sandbox
         .ajar_line("studio --no-browser --video nowhere.mp4")
         .expect_error(2, "--video nowhere.mp4: no such file");
+    sandbox.ajar_line("studio --no-browser --video empty").expect_error(2, "--video empty: is a folder");
+    sandbox.write("notes.mp4", "no video");
+    sandbox.ajar_line("studio --no-browser --video notes.mp4").expect_error(2, "--video notes.mp4: ");
+    sandbox.ajar_line("studio --no-browser --listen 7703").expect_error(2, "want ADDRESS:PORT, such as ");
     sandbox.ajar_line("studio --no-browser --device http://pi").expect_error(2, "ssh://");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
-    let mut command = sandbox.command(AJAR);
-    command.args(["studio", "--no-browser", "--listen", &address]);
-    sandbox.run(&mut command).expect_error(1, "cannot be listened on");
+    // Also by a name, and with a variable that is set to nothing.
+    for listen in [address.clone(), address.replace("127.0.0.1", "localhost")] {
+        let mut command = sandbox.command(AJAR);
+        command.args(["studio", "--no-browser", "--listen", &listen]).env("AJAR_WORKSPACE", "");
+        sandbox.run(&mut command).expect_error(1, "cannot be listened on");
+    }
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub struct FrigateArgs {
     #[arg(long, value_name = "DIR")]
     clips: Option<PathBuf>,
     /// The workspace [default: ~/ajar]
-    #[arg(long, value_name = "DIR", env = "AJAR_WORKSPACE", requires = "clips")]
+    #[arg(long, value_name = "DIR", env = "AJAR_WORKSPACE", value_parser = super::maybe_empty(), requires = "clips")]
     workspace: Option<PathBuf>,
 }
 

@@ -169,7 +169,7 @@ pub fn suggest_pictures(args: &SuggestArgs) -> Result<()> {
         return Err(UsageError(why).into());
     }
     let cache = Cache::open(&model.model.manifest.backbone.sha256);
-    let suggestions = suggest(&model, &cache, pictures, args.count)?;
+    let suggestions = suggest(&model, &cache, pictures, args.count, &terminal())?;
     if args.json {
         writeln!(stdout(), "{}", serde_json::to_string(&suggestions)?)?;
         return Ok(());

@@ -20,6 +20,7 @@ use crate::config::Codec;
 use crate::exit::UsageError;
 use crate::selftest::{self, SelftestArgs};
 use anyhow::Result;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use device::{DeployArgs, DeviceArgs, GalleryArgs, ModelArgs};
 use export::ExportArgs;
@@ -87,6 +88,11 @@ enum Command {
     /// Look at the engine that runs the models: path, speed, plan
     #[command(subcommand)]
     Engine(EngineCommand),
+}
+
+/// A path, or nothing, as in a variable that is set to nothing: then it is as if it were not set.
+fn maybe_empty() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
 #[derive(Args)]

@@ -7,7 +7,7 @@ use crate::exit::UsageError;
 use anyhow::Result;
 use clap::Args;
 use std::io::IsTerminal;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
 const PASSWORD_VARIABLE: &str = "AJAR_STUDIO_PASSWORD";
@@ -27,13 +27,14 @@ pub struct StudioArgs {
     #[arg(long, value_name = "FILE")]
     video: Vec<PathBuf>,
     /// The folder with models, pictures and labels [default: ~/ajar]
-    #[arg(long, value_name = "DIR", env = "AJAR_WORKSPACE")]
+    #[arg(long, value_name = "DIR", env = "AJAR_WORKSPACE", value_parser = super::maybe_empty())]
     workspace: Option<PathBuf>,
     /// Secret key that signs bundles: ajar.key, or the directory it is in [default: ~/ajar-key]
     #[arg(long, env = "AJAR_KEY")]
     key: Option<PathBuf>,
-    /// Serve on another address than this computer's own, with a password
-    #[arg(long, value_name = "ADDRESS:PORT", default_value_t = OWN)]
+    /// Serve on another address than this computer's own. The password that this demands is taken from
+    /// AJAR_STUDIO_PASSWORD, or from the file that AJAR_STUDIO_PASSWORD_FILE names, or it is typed
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = address, default_value_t = OWN)]
     listen: SocketAddr,
     /// Print the address only
     #[arg(long)]
@@ -54,6 +55,17 @@ pub fn run(args: StudioArgs) -> Result<()> {
         key: key.ok_or_else(|| UsageError("no home directory; give --key".into()))?,
         browser: if args.no_browser { Browser::Leave } else { Browser::Open },
     })
+}
+
+/// An address, or a name that has one.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let mut found: Vec<SocketAddr> = text.to_socket_addrs().into_iter().flatten().collect();
+    // What a name means to a browser first, if it is this computer's.
+    found.sort_by_key(SocketAddr::is_ipv6);
+    found
+        .first()
+        .copied()
+        .ok_or_else(|| "want ADDRESS:PORT, such as 192.168.1.5:7703 or localhost:7703".into())
 }
 
 /// From the environment, else typed where the studio can be reached by others.

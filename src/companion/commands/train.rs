@@ -126,7 +126,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     let mut trained = train(&dataset, &engine, &cache, &settings)?;
     cache.prune();
     trained.report.champion =
-        champion.as_ref().map(|champion| compare(champion, &trained, &cache)).transpose()?;
+        champion.as_ref().map(|champion| compare(champion, &trained, &cache, &terminal())).transpose()?;
     for file in &args.report {
         pack::write_whole(file, &report::bytes(file, &args.name, &trained)?)?;
     }

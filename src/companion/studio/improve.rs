@@ -16,6 +16,7 @@ use crate::companion::workspace::{ModelFolder, make_folder};
 use crate::engine::Engine;
 use crate::exit::UsageError;
 use anyhow::{Context, Result};
+use indicatif::ProgressBar;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -193,7 +194,7 @@ pub fn worth(studio: &Studio, model: &ModelFolder) -> Result<Value> {
     };
     let loaded = model.load_version(&version).context("the version that counts cannot be used")?;
     let paths = files.iter().map(|(_, path)| path.clone()).collect();
-    let useful = suggest(&loaded, &studio.cache, paths, files.len())?;
+    let useful = suggest(&loaded, &studio.cache, paths, files.len(), &ProgressBar::hidden())?;
     let useful: BTreeSet<PathBuf> = useful.label.into_iter().map(|one| one.picture).collect();
     let nothing: Vec<&str> =
         files.iter().filter(|(_, path)| !useful.contains(path)).map(|(one, _)| one.key.as_str()).collect();

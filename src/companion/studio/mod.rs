@@ -43,7 +43,7 @@ pub use sources::Place;
 use sources::Source;
 use std::collections::{BTreeMap, HashMap};
 use std::io::{Write, stdout};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -110,16 +110,17 @@ pub fn run(options: Options) -> Result<()> {
     let listener = TcpListener::bind(listen).with_context(|| format!("{listen}: cannot be listened on"))?;
     let address = listener.local_addr()?;
     let door = Door::new(address, password)?;
+    let seen_as = seen_by_others(address);
     let url = match door.token() {
-        Some(token) => format!("http://{address}/?token={token}"),
-        None => format!("http://{address}/"),
+        Some(token) => format!("http://{seen_as}/?token={token}"),
+        None => format!("http://{seen_as}/"),
     };
     let mut out = stdout().lock();
     writeln!(out, "workspace {}", studio.workspace.root().display())?;
     if !address.ip().is_loopback() {
         writeln!(
             out,
-            "warning: everyone who can reach {address} and knows the password sees your pictures; nothing is \
+            "warning: everyone who can reach {seen_as} and knows the password sees your pictures; nothing is \
              encrypted on the way"
         )?;
     }
@@ -130,6 +131,21 @@ pub fn run(options: Options) -> Result<()> {
         open_browser(&url);
     }
     server::serve(listener, studio, door)
+}
+
+/// Where all addresses are listened on: the one that this computer has in its network, which a phone can use.
+fn seen_by_others(address: SocketAddr) -> SocketAddr {
+    if !address.ip().is_unspecified() {
+        return address;
+    }
+    // Nothing is sent: the system only chooses the way that it would go.
+    let way = |own: &str, far: &str| {
+        let socket = UdpSocket::bind(own).ok()?;
+        socket.connect(far).ok()?;
+        Some(SocketAddr::new(socket.local_addr().ok()?.ip(), address.port()))
+    };
+    let found = way("0.0.0.0:0", "192.0.2.1:9").or_else(|| way("[::]:0", "[2001:db8::1]:9"));
+    found.unwrap_or_else(|| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), address.port()))
 }
 
 fn tidy_cache(workspace: &Workspace) -> Result<()> {

@@ -1,6 +1,7 @@
 //! Sources: where the studio's pictures come from. Devices, videos, folders of pictures.
 
 use super::link::{Extent, Kept, Link};
+use super::lock;
 use crate::companion::dataset::pictures_below;
 use crate::companion::footage;
 use crate::companion::moment::{self, Moment};
@@ -12,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 /// What the user named on the command line.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,10 +33,13 @@ pub enum Source {
     Video {
         camera: String,
         file: PathBuf,
+        /// Found once: half of the video is decoded for it.
+        still: Mutex<Option<Still>>,
     },
 }
 
 /// A picture of a source, and when it was taken.
+#[derive(Clone)]
 pub struct Still {
     pub bytes: Vec<u8>,
     pub moment: Option<Moment>,
@@ -74,10 +79,9 @@ impl Source {
                     Source::Pictures { camera: camera(&folder, folder.file_name()), folder }
                 }
                 Place::Video(file) => {
-                    if !file.is_file() {
-                        bail!(UsageError(format!("--video {}: no such file", file.display())));
-                    }
-                    Source::Video { camera: camera(&file, file.file_stem()), file }
+                    check_video(&file)
+                        .map_err(|why| UsageError(format!("--video {}: {why:#}", file.display())))?;
+                    Source::Video { camera: camera(&file, file.file_stem()), file, still: Mutex::default() }
                 }
             });
         }
@@ -132,10 +136,14 @@ impl Source {
                     newest.with_context(|| format!("{}: no picture that can be read", folder.display()))?;
                 Ok(Still::frame(bytes, moment::of_file(path)))
             }
-            Source::Video { file, .. } => {
+            Source::Video { file, still, .. } => {
+                let mut still = lock(still);
+                if let Some(still) = &*still {
+                    return Ok(still.clone());
+                }
                 let frame = footage::frames(file, 1)?.pop();
                 let frame = frame.with_context(|| format!("{}: no picture", file.display()))?;
-                Ok(Still::frame(frame.jpeg, frame.moment))
+                Ok(still.insert(Still::frame(frame.jpeg, frame.moment)).clone())
             }
         }
     }
@@ -173,6 +181,16 @@ impl Source {
             }
         }
     }
+}
+
+fn check_video(file: &Path) -> Result<()> {
+    if file.is_dir() {
+        bail!("is a folder; give its files one by one, or a folder of pictures with --pictures");
+    }
+    if !file.exists() {
+        bail!("no such file");
+    }
+    footage::check(file)
 }
 
 /// At most `most` of them, evenly over all.

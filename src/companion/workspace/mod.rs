@@ -68,6 +68,7 @@ impl Workspace {
     /// `--workspace`, else `~/ajar`.
     pub fn place(given: Option<&Path>) -> Result<PathBuf, UsageError> {
         let home = || std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+        let given = given.filter(|given| !given.as_os_str().is_empty());
         let place = given.map(Path::to_path_buf).or_else(|| Some(home()?.join("ajar")));
         place.ok_or_else(|| UsageError("no home directory; give --workspace DIR".into()))
     }

@@ -4,7 +4,6 @@ use super::ModelFolder;
 use super::labels::Labels;
 use super::model::ModelFile;
 use super::pictures::Picture;
-use crate::companion::bundles::Loaded;
 use crate::companion::cache::Cache;
 use crate::companion::champion::{Comparison, compare};
 use crate::companion::shipped_plan;
@@ -48,26 +47,20 @@ impl ModelFolder {
         cache.prune();
         let before = self.file()?.version;
         let champion = before.as_ref().and_then(|version| self.load_version(version).ok());
-        // States that were renamed or given up are the user's own doing: there is nothing to compare with.
-        let has_all = |champion: &Loaded| {
-            champion.model.manifest.states.iter().all(|state| dataset.states.contains(state))
+        let comparison =
+            champion.as_ref().map(|champion| compare(champion, &trained, cache, bar)).transpose()?;
+        let text = comparison.as_ref().map(Comparison::text);
+        let stays = match &comparison {
+            // States were renamed or given up on purpose: the model before tells what nobody asks for any more.
+            Some(Comparison::OtherStates { .. }) | None => false,
+            Some(comparison) => comparison.champion_stays(),
         };
-        let (champion, others) = match champion {
-            Some(champion) if !has_all(&champion) => (None, true),
-            champion => (champion, false),
-        };
-        trained.report.champion =
-            champion.as_ref().map(|champion| compare(champion, &trained, cache)).transpose()?;
-        let better = !trained.report.champion.as_ref().is_some_and(Comparison::champion_stays);
+        trained.report.champion = comparison;
         let version = self.keep_version(&trained, &basis)?;
-        let comparison = match &trained.report.champion {
-            _ if others => Some("not compared with the model before, which has other states".to_string()),
-            compared => compared.as_ref().map(Comparison::text),
-        };
-        let counts = better && self.take_over(&before, &version)?;
-        let comparison = match better && !counts {
-            true => Some("another version was chosen while this one was trained".to_string()),
-            false => comparison,
+        let counts = !stays && self.take_over(&before, &version)?;
+        let comparison = match counts || stays {
+            true => text,
+            false => Some("another version was chosen meanwhile".to_string()),
         };
         Ok(Outcome { version, counts, comparison })
     }
