@@ -11,11 +11,13 @@ let { states, pictures } = page.examples;
 
 const source = (one) => `${to(`/pictures/${one.id}/crop.jpg`)}?crop=${one.crop}`;
 
+const time = ({ time }) => (time ? [make("span", { className: "date" }, time.slice(0, 10)), time.slice(10)] : ["time unknown"]);
+
 const grid = new Grid(find("#grid"), {
   tile: (item) => [
     picture(item.src, ""),
     make("span", { className: `tag ${item.state ? `state-${states.indexOf(item.state) % 8}` : "none"}` }, item.state ?? "none yet"),
-    make("span", { className: "caption" }, [item.time ?? "time unknown", item.light].filter(Boolean).join(" · ")),
+    make("span", { className: "caption" }, ...time(item), item.light ? ` · ${item.light}` : ""),
     item.doubt ? make("span", { className: "badge warn" }, `looks like ${item.doubt}`) : make("span", { hidden: true }),
   ],
   chosen: (keys) => bar(keys),

@@ -14,10 +14,11 @@ pub fn accuracy(report: &Value) -> String {
 }
 
 /// When a version was made, from its name, which is in UTC, as the clock on the wall said.
-pub fn when(version: &str) -> String {
+pub fn when(version: &str) -> Markup {
     let instant = moment::of_name(version).and_then(|moment| jiff::Timestamp::from_second(moment).ok());
     let wall = instant.and_then(|instant| jiff::Timestamp::from_second(moment::on_the_wall(instant)).ok());
-    wall.map_or_else(|| version.to_string(), |wall| wall.strftime("%Y-%m-%d %H:%M").to_string())
+    let text = wall.map_or_else(|| version.to_string(), |wall| wall.strftime("%Y-%m-%d %H:%M").to_string());
+    html! { span.date { (text) } }
 }
 
 pub fn verdict(report: &Value) -> Markup {
