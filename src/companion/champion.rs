@@ -42,7 +42,9 @@ pub enum Comparison {
         at_most: f64,
     },
     /// The champion has a state that the challenger has not.
-    OtherStates { gone: String },
+    OtherStates {
+        gone: String,
+    },
     Not {
         why: String,
     },
