@@ -10,6 +10,8 @@ mod assign;
 mod browser;
 #[path = "support/cli.rs"]
 mod cli;
+#[path = "studio/collect.rs"]
+mod collect;
 #[path = "studio/crop.rs"]
 mod crop;
 #[path = "studio/define.rs"]
