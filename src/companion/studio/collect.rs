@@ -122,14 +122,14 @@ fn candidate(engine: &mut Engine, still: &Still, crop: &CropFile) -> Result<Opti
 fn known(model: &ModelFolder, camera: &str, crop: &CropFile) -> Result<Vec<Candidate>> {
     let engine = Engine::new(shipped_plan()?);
     let one = |engine: &mut Engine, picture: &Picture| {
-        let Some(path) = model.crop_of(picture, crop)? else { return Ok(None) };
-        let features = features_of(engine, &fs::read(path)?);
-        Ok(features.map(|features| Candidate { features, moment: picture.moment() }))
+        // One that was deleted meanwhile is not known any more.
+        let path = model.crop_of(picture, crop).ok()??;
+        let features = features_of(engine, &fs::read(path).ok()?)?;
+        Some(Candidate { features, moment: picture.moment() })
     };
     let mut pictures = model.pictures()?;
     pictures.retain(|picture| picture.camera == camera);
-    let seen = pictures.par_iter().map_init(|| engine.clone(), one);
-    seen.filter_map(Result::transpose).collect()
+    Ok(pictures.par_iter().map_init(|| engine.clone(), one).flatten().collect())
 }
 
 /// What the engine sees of a picture's crop file.

@@ -99,7 +99,8 @@ fn of_row(device: usize, row: &Value) -> Option<Attempt> {
     let (camera, time) = (text("camera")?, text("time")?);
     let id = plain_id(&row["id"]).filter(|id| id != "null");
     let said: Vec<f64> = row["probabilities"].as_array()?.iter().filter_map(Value::as_f64).collect();
-    let states: Vec<&str> = row["states"].as_array()?.iter().filter_map(Value::as_str).collect();
+    let states: Vec<&str> =
+        row["states"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let named = said.len() == states.len();
     let key: String = slug(&format!("{time}-{}-{camera}", id.as_deref().unwrap_or_default()));
     Some(Attempt {
