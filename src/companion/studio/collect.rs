@@ -26,7 +26,7 @@ pub const EXAMPLES: usize = 24;
 /// Pictures of a source that are looked at.
 const CANDIDATES: usize = 240;
 /// Framed differently, pictures would teach what the model does not see.
-const OTHER_CROP: &str = "the device kept no more than its own crop there, and that is not the one drawn here. Give the device \
+pub const OTHER_CROP: &str = "the device kept no more than its own crop there, and that is not the one drawn here. Give the device \
     this crop, or let it keep whole frames";
 
 /// The sources that have a camera, in the order of the command line.

@@ -9,6 +9,7 @@ use crate::companion::moment::Moment;
 use crate::companion::picture;
 use crate::companion::shipped_plan;
 use crate::companion::suggest::{NEAR, suggest};
+use crate::companion::workspace::model::{CropFile, ModelFile};
 use crate::companion::workspace::names::slug;
 use crate::companion::workspace::pictures::Added;
 use crate::companion::workspace::seen::Seen;
@@ -159,16 +160,24 @@ pub fn crop_file(studio: &Studio, model: &ModelFolder, attempt: &Attempt) -> Res
     Ok(path)
 }
 
+/// The crop by which an attempt's picture can be an example.
+pub fn crop_for(file: &ModelFile, attempt: &Attempt) -> Result<CropFile, UsageError> {
+    let Some(crop) = file.crops.get(&attempt.camera) else {
+        return Err(UsageError(format!(
+            "this model has no crop of camera {:?} yet: draw it on the Crop page",
+            attempt.camera
+        )));
+    };
+    match attempt.extent.gives(crop) {
+        true => Ok(*crop),
+        false => Err(UsageError(collect::OTHER_CROP.into())),
+    }
+}
+
 /// Makes an example of an attempt's picture.
 pub fn keep(studio: &Studio, model: &ModelFolder, attempt: &Attempt) -> Result<Added> {
     let bytes = fs::read(frame_file(studio, model, attempt)?)?;
-    let crop = model.file()?.crops.get(&attempt.camera).copied();
-    let crop = crop.ok_or_else(|| {
-        UsageError(format!(
-            "this model has no crop of camera {:?} yet: draw it on the Crop page",
-            attempt.camera
-        ))
-    })?;
+    let crop = crop_for(&model.file()?, attempt)?;
     let still = Still { bytes, moment: attempt.moment, extent: attempt.extent.clone() };
     collect::keep(model, &attempt.camera, &crop, &still)
 }

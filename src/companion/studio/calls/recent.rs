@@ -58,10 +58,14 @@ pub async fn label(
 ) -> Answer {
     answer(studio, move |studio| {
         let model = studio.workspace.model(&model)?;
-        if !model.file()?.states.contains(&state) {
+        let file = model.file()?;
+        if !file.states.contains(&state) {
             return Err(UsageError(format!("there is no state {state:?}")).into());
         }
         let attempts = fetched(studio, &model, &pictures)?;
+        for attempt in &attempts {
+            improve::crop_for(&file, attempt)?;
+        }
         let (mut new, mut ids, mut seen) = (Vec::new(), Vec::new(), Vec::new());
         for attempt in &attempts {
             let added = improve::keep(studio, &model, attempt)?;
