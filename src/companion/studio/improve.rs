@@ -229,6 +229,6 @@ mod tests {
         let attempt = of_row(0, &row).unwrap();
         let said = [("ajar".to_string(), 0.75), ("shut".to_string(), 0.25)];
         assert_eq!(attempt.probabilities, BTreeMap::from(said));
-        assert_eq!(attempt.extent, Extent::Crop(Some("0.10000,0.20000,0.30000,0.40000".into())));
+        assert_eq!(attempt.extent, Extent::Crop(Some([0.1, 0.2, 0.3, 0.4])));
     }
 }

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 /// A page asks for the cameras many times, and a device that is gone lets each wait.
 const CAMERAS_LAST: Duration = Duration::from_secs(5);
+/// Two crops whose edges differ by no more of the frame are the same: nobody draws more exactly.
+const SAME_CROP: f64 = 0.01;
 /// A page asks for each of its pictures.
 const RECENT_LASTS: Duration = Duration::from_secs(2);
 
@@ -33,8 +35,8 @@ pub struct Kept {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Extent {
     Whole,
-    /// What a device looked at, by the name of the crop; `None` from one that does not tell where it was cut.
-    Crop(Option<String>),
+    /// What a device looked at, in fractions of the frame; `None` from one that does not tell where it was cut.
+    Crop(Option<[f64; 4]>),
 }
 
 impl Extent {
@@ -43,15 +45,15 @@ impl Extent {
         if whole {
             return Extent::Whole;
         }
-        let edges = <[f64; 4]>::deserialize(crop).ok();
-        Extent::Crop(edges.and_then(|edges| CropFile::new(edges, [0, 0]).ok()).map(|crop| crop.folder()))
+        Extent::Crop(<[f64; 4]>::deserialize(crop).ok())
     }
 
     /// Whether it shows all of a crop and nothing else once it was cut: a crop cannot become another one.
-    pub fn gives(&self, crop: &CropFile) -> bool {
+    pub fn gives(&self, CropFile { crop, .. }: &CropFile) -> bool {
+        let near = |edges: &[f64; 4]| edges.iter().zip(crop).all(|(a, b)| (a - b).abs() <= SAME_CROP);
         match self {
             Extent::Whole => true,
-            Extent::Crop(name) => name.as_ref() == Some(&crop.folder()),
+            Extent::Crop(edges) => edges.as_ref().is_some_and(near),
         }
     }
 }
