@@ -285,7 +285,7 @@ fn health(examples: &Value, report: &Value) -> Markup {
             h2 { "How many" }
             div.scroll tabindex="0" role="region" aria-label="Pictures by state" {
                 table {
-                    thead { tr { th scope="col" { "State" } th scope="col" { "Pictures" } th scope="col" { "By day" } th scope="col" { "By night" } th scope="col" { "Different days" } } }
+                    thead { tr { th scope="col" { "State" } th scope="col" { "Pictures" } th scope="col" { "By day" } th scope="col" { "By night" } th scope="col" { "Days" } } }
                     tbody {
                         @for state in &states {
                             tr { th scope="row" { (state) } td { (count(state, "")) } td { (count(state, "day")) } td { (count(state, "night")) } td { (days(state)) } }
