@@ -12,7 +12,7 @@ use super::recent::{Extent, Recent};
 use super::snapshots::Snapshots;
 use crate::camera::Reader;
 use crate::config::{Config, Privacy};
-use crate::watch::crop::{CropBuffer, PixelRect, Region};
+use crate::watch::crop::{CropBuffer, Region};
 use crate::watch::frame::Frame;
 use embassy_time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
@@ -64,18 +64,9 @@ struct Visit {
 struct Subject {
     model: Option<String>,
     region: Region,
-    /// What has been most unlike the gallery since the last offer.
-    best: Option<Candidate>,
+    /// What has been most unlike the gallery, and how much, since the last offer.
+    best: Option<(u32, Picture)>,
     offered: Option<Instant>,
-}
-
-/// A frame that may be offered. Few are, so that it becomes a JPEG file only then.
-struct Candidate {
-    novelty: u32,
-    /// A copy: a decoder may have few buffers.
-    sample: gstreamer::Sample,
-    time: Timestamp,
-    traits: Traits,
 }
 
 impl Curator {
@@ -188,30 +179,28 @@ impl Visit {
         let (camera, subjects) = (&self.camera, &mut self.subjects);
         // A frame that cannot be read is the camera's to complain of.
         let _ = self.reader.read(&sample, now, |frame| {
-            let gallery = &sources.gallery;
-            subjects.iter_mut().for_each(|subject| subject.look(frame, &sample, time, camera, gallery));
+            subjects.iter_mut().for_each(|subject| subject.look(frame, time, camera, &sources.gallery));
         });
     }
 }
 
 impl Subject {
-    fn look(
-        &mut self,
-        frame: &Frame,
-        sample: &gstreamer::Sample,
-        time: Timestamp,
-        camera: &str,
-        gallery: &Gallery,
-    ) {
+    fn look(&mut self, frame: &Frame, time: Timestamp, camera: &str, gallery: &Gallery) {
         let Some(rect) = self.region.pixels(frame.width, frame.height) else { return };
         let (look, light) = look::of(frame, rect);
         let traits = Traits { when: when(time), light, look, model: self.model.clone() };
+        // What would not be kept is not worth a JPEG file.
         let Some(novelty) = gallery.novelty(camera, &traits) else { return };
-        if self.best.as_ref().is_some_and(|best| novelty <= best.novelty) {
+        if self.best.as_ref().is_some_and(|(best, _)| novelty <= *best) {
             return;
         }
-        if let Some(sample) = copied(sample) {
-            self.best = Some(Candidate { novelty, sample, time, traits });
+        match jpeg::of_frame(frame, self.region) {
+            Ok(jpeg) => {
+                let crop = traits.model.is_some().then_some(self.region);
+                let picture = Picture { jpeg, time, width: rect.width, height: rect.height, crop, traits };
+                self.best = Some((novelty, picture));
+            }
+            Err(why) => log::warn!("gallery: a frame of {camera}: {why}"),
         }
     }
 
@@ -224,26 +213,9 @@ impl Subject {
         if self.offered.is_some_and(|offered| now.saturating_duration_since(offered) < pause) {
             return;
         }
-        let Some(Candidate { sample, time, traits, .. }) = self.best.take() else { return };
-        self.offered = Some(now);
-        let region = self.region;
-        let encoded = Reader::default().read(&sample, Instant::MIN, |frame| {
-            let PixelRect { width, height, .. } = region.pixels(frame.width, frame.height)?;
-            Some(jpeg::of_frame(frame, region).map(|jpeg| (jpeg, width, height)))
-        });
-        match encoded {
-            Ok(Some(Ok((jpeg, width, height)))) => {
-                let crop = traits.model.is_some().then_some(region);
-                gallery.offer(camera, Picture { jpeg, time, width, height, crop, traits });
-            }
-            Ok(Some(Err(why))) => log::warn!("gallery: a frame of {camera}: {why}"),
-            // Seen, and measured, when it was looked at.
-            Ok(None) | Err(_) => {}
+        if let Some((_, picture)) = self.best.take() {
+            self.offered = Some(now);
+            gallery.offer(camera, picture);
         }
     }
-}
-
-fn copied(sample: &gstreamer::Sample) -> Option<gstreamer::Sample> {
-    let buffer = sample.buffer()?.copy_deep().ok()?;
-    Some(gstreamer::Sample::builder().buffer(&buffer).caps(&sample.caps()?.to_owned()).build())
 }

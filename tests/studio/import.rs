@@ -126,6 +126,14 @@ fn what_frigate_has_becomes_models() {
     browser.until("another crop", || crops() != imported);
     browser.press("Undo");
     browser.until("the crop before", || crops() == imported);
+    // Also later, when the note is gone.
+    browser.focus("#rect");
+    browser.keys("\u{e014}");
+    browser.until("another crop", || crops() != imported);
+    browser.reload();
+    browser.wait_for_text("#cut-outs", "11 pictures wait for a crop from before.");
+    browser.press("Use that crop");
+    browser.until("the crop before", || crops() == imported);
 
     // The same once more: refused, and nothing is changed.
     let before = fs::read(workspace.join("models/garage-door/labels.tsv")).expect("labels");

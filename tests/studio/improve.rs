@@ -69,6 +69,7 @@ fn what_a_device_saw_becomes_examples_and_a_better_model() {
     let browser = &visit.browser;
     // Now and since when, by which bundle, on all models' page and on this one's.
     browser.wait_for_text("#now", "on porch of shed");
+    browser.wait_for_text("#now .drift", "No drift: unsure in 0 of the last");
     visit.open("/");
     browser.wait_for_text(".card.model .now", "open");
 

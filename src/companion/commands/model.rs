@@ -3,9 +3,9 @@
 use super::{Crop, parse_crop};
 use crate::companion::embed::terminal;
 use crate::companion::moment;
-use crate::companion::workspace::Workspace;
 use crate::companion::workspace::model::{CropFile, Definition};
 use crate::companion::workspace::pictures::Added;
+use crate::companion::workspace::{ModelFolder, Workspace};
 use crate::companion::{BACKBONE, cache::Cache, keys, picture};
 use crate::exit::{Kept, UsageError};
 use anyhow::Result;
@@ -103,19 +103,29 @@ pub fn run(args: ModelsArgs) -> Result<()> {
 }
 
 fn list(workspace: &Workspace) -> Result<()> {
+    let mut wrong = None;
     for name in workspace.models()? {
-        let folder = workspace.model(&name)?;
-        let (file, pictures) = (folder.file()?, folder.pictures()?);
-        let labelled = pictures.iter().filter(|picture| picture.state.is_some()).count();
-        let version = file.version.map_or("not trained".into(), |version| format!("version {version}"));
-        let states = file.states.join(", ");
-        writeln!(
-            stdout(),
-            "{name}: {states}; {labelled} of {} pictures have a state; {version}",
-            pictures.len()
-        )?;
+        match line(&workspace.model(&name)?) {
+            Ok(line) => writeln!(stdout(), "{name}: {line}")?,
+            // A mistake in one model's files must not hide the others.
+            Err(why) => {
+                eprintln!("{name}: {why:#}");
+                wrong = Some(name);
+            }
+        }
     }
-    Ok(())
+    match wrong {
+        None => Ok(()),
+        Some(name) => Err(UsageError(format!("model {name} cannot be read: see above")).into()),
+    }
+}
+
+fn line(folder: &ModelFolder) -> Result<String> {
+    let (file, pictures) = (folder.file()?, folder.pictures()?);
+    let labelled = pictures.iter().filter(|picture| picture.state.is_some()).count();
+    let version = file.version.map_or("not trained".into(), |version| format!("version {version}"));
+    let states = file.states.join(", ");
+    Ok(format!("{states}; {labelled} of {} pictures have a state; {version}", pictures.len()))
 }
 
 fn add(

@@ -88,8 +88,17 @@ impl Workspace {
         self.root.join(CACHE)
     }
 
+    /// A disk may be taken away while the studio runs.
+    fn check(&self) -> Result<(), UsageError> {
+        match self.root.join(MODELS).is_dir() {
+            true => Ok(()),
+            false => Err(UsageError(format!("the workspace {} is gone", self.root.display()))),
+        }
+    }
+
     /// The names of all models, in order.
     pub fn models(&self) -> Result<Vec<String>> {
+        self.check()?;
         let folders = list(&self.root.join(MODELS))?;
         let names = folders.iter().filter(|path| path.join(model::FILE).is_file()).filter_map(|path| {
             let name = path.file_name()?.to_str()?;
@@ -100,6 +109,7 @@ impl Workspace {
 
     pub fn model(&self, name: &str) -> Result<ModelFolder, UsageError> {
         check_model_name(name).map_err(|why| UsageError(format!("model {why}")))?;
+        self.check()?;
         let folder = ModelFolder { workspace: self.clone(), name: name.into() };
         match folder.path().join(model::FILE).is_file() {
             true => Ok(folder),
@@ -134,11 +144,11 @@ impl Workspace {
 
     /// Waits until no other program changes anything.
     pub fn lock(&self) -> Result<Lock> {
+        self.check()?;
         let path = self.root.join(LOCK);
         let file = File::options().create(true).append(true).open(&path);
-        let file = file.with_context(|| {
-            format!("the workspace {} is gone, or nobody may write in it", self.root.display())
-        })?;
+        let file =
+            file.with_context(|| format!("you may not write in the workspace {}", self.root.display()))?;
         flock(&file, FlockOperation::LockExclusive).with_context(|| path.display().to_string())?;
         Ok(Lock { _file: file })
     }

@@ -86,6 +86,22 @@ impl ModelFolder {
         Ok(pictures)
     }
 
+    /// Pictures that are crops already, of a crop that the camera had before: its edges, and how many.
+    pub fn waiting(&self, camera: &str, now: Option<&CropFile>) -> Result<Vec<([f64; 4], usize)>> {
+        let now = now.map(CropFile::folder);
+        let mut waiting = Vec::new();
+        for folder in list(&self.path().join(CROPS).join(camera))? {
+            let Some(name) = folder.file_name().and_then(|name| name.to_str()) else { continue };
+            if names::check_crop(name).is_err() || !folder.is_dir() || now.as_deref() == Some(name) {
+                continue;
+            }
+            let edges: Vec<f64> = name.split(',').filter_map(|edge| edge.parse().ok()).collect();
+            let count = list(&folder)?.iter().filter(|path| id_of(path).is_some()).count();
+            waiting.extend(edges.try_into().ok().filter(|_| count > 0).map(|edges| (edges, count)));
+        }
+        Ok(waiting)
+    }
+
     /// Looks for this one only: a page asks for hundreds.
     pub fn picture(&self, id: &str) -> Result<Picture> {
         let missing = || UsageError(format!("there is no picture {id:?}"));

@@ -108,6 +108,7 @@ impl ModelFolder {
     /// Signs a version, anew if it was signed before: a device takes none that is older than what it had. Gives the
     /// bundle's place.
     pub fn sign(&self, version: &str, key_file: &Path, key: &SecretKey) -> Result<PathBuf> {
+        let _lock = self.workspace().lock()?;
         let folder = self.version_path(version)?;
         let out = self.bundle(version)?;
         make_folder(&self.path().join(BUNDLES))?;

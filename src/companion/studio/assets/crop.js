@@ -110,6 +110,23 @@ function draw(edges) {
   chips();
 }
 
+/** What is said of pictures that show a crop and nothing around it: they count for that one only. */
+function cutOuts() {
+  const said = camera.cut_outs > 0
+    ? [`${count(camera.cut_outs, "picture")} of this camera show the crop and nothing around it. Drawn elsewhere, they wait until the rectangle is back.`]
+    : [];
+  for (const [edges, waiting] of camera.waiting) {
+    const back = make("button", { type: "button", className: "button quiet small" }, "Use that crop");
+    back.addEventListener("click", async () => {
+      draw(edges);
+      await keep.flush();
+      location.reload();
+    });
+    said.push(`${count(waiting, "picture")} wait for a crop from before. `, back);
+  }
+  return said;
+}
+
 function chips() {
   const chip = (one) => {
     const button = make("button", { type: "button", className: "chip" }, one.name, one.crop ? " ✓" : "");
@@ -127,13 +144,10 @@ function chips() {
   use.disabled = !seen() && !camera.crop;
   use.closest("label").hidden = only;
   // What is not used has no rectangle: what is seen is what is used.
-  rect.hidden = preview.hidden = find("#size").hidden = find("#warning").hidden = !used();
-  const cutOuts = camera.cut_outs > 0;
-  find("#cut-outs").textContent = cutOuts
-    ? `${count(camera.cut_outs, "picture")} of this camera show the crop and nothing around it. Drawn elsewhere, they wait until the rectangle is back.`
-    : "";
+  rect.hidden = preview.hidden = find("#size").hidden = find("#warning").hidden = !used() || !seen();
+  find("#cut-outs").replaceChildren(...cutOuts());
   find("#unused").hidden = used() || !seen();
-  next.disabled = only ? !seen() : !page.cameras.some((one) => one.crop);
+  next.disabled = only ? !seen() && !camera.crop : !page.cameras.some((one) => one.crop);
 }
 
 async function show(one, fresh) {
@@ -156,8 +170,8 @@ still.addEventListener("load", () => {
 still.addEventListener("error", async () => {
   stage.classList.remove("loading");
   chips();
-  const answer = await fetch(still.src);
-  const why = (await answer.json().catch(() => ({}))).why;
+  const answer = await fetch(still.src).catch(() => undefined);
+  const why = (await answer?.json().catch(() => ({})))?.why;
   find("#problem").textContent = `No picture of ${camera.name}: ${why ?? "the studio does not answer"}`;
 });
 

@@ -7,6 +7,9 @@ import { attempt, count, find, make, note, percent, since, sure } from "./say.js
 const to = model(page.model);
 const PULSE = 5000;
 const TRY = 2000;
+/** Looks that tell something, and the share of them in which it may be unsure. */
+const ENOUGH = 20;
+const USUAL = 0.1;
 let signed = page.signed;
 
 async function train() {
@@ -38,7 +41,22 @@ function generation(device) {
   return known.active ? "active" : "none is active";
 }
 
-function watchLine(device, watch) {
+/** How often it was unsure lately: a scene that drifts away from the examples shows in that first. */
+function drift(attempts) {
+  const unsure = attempts.filter((one) => !(one.state in one.probabilities)).length;
+  const few = attempts.length < ENOUGH;
+  const drifting = !few && unsure > attempts.length * USUAL;
+  const words = few
+    ? "Too few looks yet to tell whether it drifts"
+    : `${drifting ? "Drifting" : "No drift"}: unsure in ${unsure} of the last ${attempts.length} looks`;
+  const light = make("span", { className: `light ${few ? "" : drifting ? "warn" : "good"}` });
+  light.setAttribute("aria-hidden", "true");
+  const help = make("a", { href: `/models/${page.model}/recent` }, "Label some of them");
+  return make("p", { className: "hint drift" }, light, words, ...(drifting ? [". ", help, " and train again."] : []));
+}
+
+function watchLine(device, watch, attempts) {
+  const own = attempts.filter((one) => one.device === device.index && one.camera === watch.camera);
   const why = watch.reason ? ` (${watch.reason.replaceAll("_", " ")})` : "";
   const seq = watch.seq ? `, bundle ${watch.seq}` : "";
   return make(
@@ -46,6 +64,7 @@ function watchLine(device, watch) {
     { className: "watch" },
     make("strong", { className: `state ${watch.state === "unknown" ? "unknown" : ""}` }, watch.state + why),
     make("p", { className: "hint" }, `${since(watch.time)} on ${watch.camera} of ${device.status.device}${seq}`),
+    drift(own),
   );
 }
 
@@ -65,9 +84,10 @@ function deviceRow(device) {
 async function look() {
   const asked = await attempt(() => get("/api/status"), find("#now-problem"));
   if (asked && find("#now")) {
-    const lines = asked.devices.flatMap((device) =>
-      (device.status?.watches ?? []).filter((watch) => watch.model === page.model).map((watch) => watchLine(device, watch)),
-    );
+    // What devices do not say is said above.
+    const { attempts } = await get(to("/recent")).catch(() => ({ attempts: [] }));
+    const watches = (device) => (device.status?.watches ?? []).filter((watch) => watch.model === page.model);
+    const lines = asked.devices.flatMap((device) => watches(device).map((watch) => watchLine(device, watch, attempts)));
     const nobody = make("p", { className: "hint" }, "No device watches with this model yet.");
     find("#now").replaceChildren(...(lines.length > 0 ? lines : [nobody]));
     const rows = asked.devices.map(deviceRow);
@@ -157,6 +177,10 @@ async function keepTrying() {
 
 find("#train").addEventListener("click", train);
 find("#sign")?.addEventListener("submit", sign);
+// With another key, or after a version that was signed later.
+find("#sign-again")?.addEventListener("click", () => {
+  find("#sign").hidden = false;
+});
 find("#try")?.addEventListener("click", tryIt);
 find("#keep-trying")?.addEventListener("change", keepTrying);
 for (const button of document.querySelectorAll(".choose")) {

@@ -174,8 +174,9 @@ fn explain(folder: &ModelFolder, error: anyhow::Error) -> anyhow::Error {
     let code = error.downcast_ref::<Refused>().and_then(|refused| refused.code.clone());
     let hint = match code.as_deref() {
         Some("E21") => {
-            "The device does not trust your key yet. Download the public key below, copy it to the device, \
-             and run there: sudo ajar key trust ajar.pub --trusted-keys /etc/ajar/trusted-keys.d"
+            "The device does not trust your key yet. Download the public key here, copy it to the device, \
+             and run there: sudo ajar key trust ajar.pub --trusted-keys /etc/ajar/trusted-keys.d. If it trusts this key, the \
+             version was signed with another one: sign it again"
                 .to_string()
         }
         Some("E32") => format!(

@@ -62,6 +62,8 @@ pub fn remove_leftovers(cache: &FilePath) {
 /// Begins anew with Frigate's `config.yml`, the body.
 pub async fn begin(studio: Shared, body: Bytes) -> Answer {
     answer(studio, move |studio| {
+        // Whether something can be kept is said before everything is sent.
+        drop(studio.workspace.lock()?);
         let import = Import::begin(&studio.workspace.cache(), &body)?;
         let id = import.id().to_string();
         *lock(&studio.import) = Some(import);

@@ -46,7 +46,12 @@ pub fn examples(studio: &Studio, model: &ModelFolder) -> Result<Value> {
         .collect();
     // Pictures of a camera without a crop wait, and are not lost.
     let without = pictures.iter().filter(|picture| !file.crops.contains_key(&picture.camera)).count();
+    let mut other_crop = 0;
+    for (camera, crop) in &file.crops {
+        other_crop += model.waiting(camera, Some(crop))?.iter().map(|(_, count)| count).sum::<usize>();
+    }
     Ok(json!({
+        "other_crop": other_crop,
         "states": file.states,
         "pictures": rows,
         "without_crop": without,

@@ -59,9 +59,16 @@ pub fn all_cameras(studio: &Studio, model: &ModelFolder) -> Result<Vec<Value>> {
         let from = source_of(studio, &name).map(|source| source.name());
         // They count for the crop alone that they are of.
         let cut_outs = pictures.iter().filter(|picture| picture.camera == name && picture.crop.is_some());
-        json!({ "name": name, "from": from, "crop": crops.get(&name), "cut_outs": cut_outs.count() })
+        let waiting = model.waiting(&name, crops.get(&name))?;
+        Ok(json!({
+            "name": name,
+            "from": from,
+            "crop": crops.get(&name),
+            "cut_outs": cut_outs.count(),
+            "waiting": waiting,
+        }))
     };
-    Ok(names.into_iter().map(camera).collect())
+    names.into_iter().map(camera).collect()
 }
 
 /// Sources that do not answer, and why.
@@ -90,7 +97,7 @@ pub async fn still(
         let known = known(studio, &model, &camera).filter(|shown| !fresh && shown.since.elapsed() < LASTS);
         let bytes = match known {
             Some(shown) => shown.bytes,
-            None => another(studio, &model, &camera)?,
+            None => another(studio, &model, &camera, fresh)?,
         };
         Ok(passing(super::kind(&bytes), bytes.to_vec()))
     })
@@ -109,10 +116,10 @@ fn known(studio: &Studio, model: &ModelFolder, camera: &str) -> Option<Shown> {
     lock(&studio.stills).get(&key(studio, model, camera)).cloned()
 }
 
-/// Another still than the last: fresh from the camera, or the next of the pictures there are.
-fn another(studio: &Studio, model: &ModelFolder, camera: &str) -> Result<Arc<Vec<u8>>> {
+/// A still from the camera, or one of the pictures there are: the best to draw on, or the one after the last.
+fn another(studio: &Studio, model: &ModelFolder, camera: &str, next: bool) -> Result<Arc<Vec<u8>>> {
     names::check_camera(camera)?;
-    let last = known(studio, model, camera).map(|shown| shown.index);
+    let last = known(studio, model, camera).filter(|_| next).map(|shown| shown.index);
     let (index, bytes) = match source_of(studio, camera) {
         Some(Source::Pictures { folder, .. }) => next_of(&pictures_below(folder)?, last, camera)?,
         Some(source) => (0, source.still(camera)?.bytes),
@@ -146,7 +153,7 @@ fn next_of(pictures: &[PathBuf], last: Option<usize>, camera: &str) -> Result<(u
         Some(last) => (1..=count).map(|n| (last + n * step) % count).find_map(readable),
     };
     let (index, bytes, _) = found.ok_or_else(|| {
-        let why = "there is no whole picture of it that can be read. Add one, or start the studio with a \
+        let why = "there is no whole picture of it that can be read. Add one at Dataset, or start the studio with a \
                    --device, --video or --pictures that shows it";
         UsageError(format!("camera {camera:?}: {why}"))
     })?;
@@ -170,7 +177,7 @@ pub async fn preview(
         let crop = CropFile::new(crate::companion::cut::parse_crop(&crop).map_err(UsageError)?, [0, 0])?;
         let bytes = match known(studio, &model, &camera) {
             Some(shown) => shown.bytes,
-            None => another(studio, &model, &camera)?,
+            None => another(studio, &model, &camera, false)?,
         };
         let cut = crop.cut(&bytes).map_err(UsageError)?;
         let mut input = Input::default();

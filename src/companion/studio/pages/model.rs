@@ -138,7 +138,10 @@ fn deploy(studio: &Studio, signed: bool, key: KeyState, version: &Option<String>
                             (if key == KeyState::Missing { "Make a key and sign" } else { "Sign" })
                         }
                     }
-                    p #signed.good hidden[!signed] { "Signed. " a href="/api/key.pub" { "Public key" } }
+                    p #signed.good hidden[!signed] {
+                        "Signed. " a href="/api/key.pub" { "Public key" } " "
+                        button.button.quiet.small #sign-again type="button" { "Sign again" }
+                    }
                 }
                 li {
                     h3 { "Install" }
@@ -297,6 +300,7 @@ fn health(examples: &Value, report: &Value) -> Markup {
                 @if near > 0 { li { (near) " are nearly the same as another and count with it" } }
                 @if small > 0 { li { (small) " are very small; a closer crop tells more" } }
                 @if let Some(n) = examples["quarantined"].as_u64().filter(|n| *n > 0) { li { (n) " cannot be read and are left out (quarantine)" } }
+                @if let Some(n) = examples["other_crop"].as_u64().filter(|n| *n > 0) { li { (n) " are of a crop from before: the Crop page can bring it back" } }
                 @if let Some(n) = examples["without_crop"].as_u64().filter(|n| *n > 0) { li { (n) " are of cameras without a crop" } }
             }
         }
