@@ -132,7 +132,8 @@ fn several_cameras_have_a_crop_each() {
     let browser = &visit.browser;
     visit.draw(CROP);
     browser.press("yard");
-    browser.wait_for_text("#unused", "It is not used.");
+    browser.wait_for("#stage:not(.loading)");
+    browser.wait_for("#unused:not([hidden])");
     assert!(!browser.sees("#rect"));
     browser.drag(at(browser, 0.05, 0.1), at(browser, 0.25, 0.5));
     browser.press("drive ✓");
