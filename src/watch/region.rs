@@ -35,7 +35,7 @@ impl Region {
 
     /// The same as a person would write it: an f32 has digits that mean nothing.
     pub fn fractions(&self) -> [f64; 4] {
-        self.edges().map(|edge| (f64::from(edge) * 1e5).round() / 1e5)
+        self.edges().map(|edge| f64::from((f64::from(edge) * 1e5 + 0.5) as u32) / 1e5)
     }
 
     /// The pixels it covers in a frame of this size, grown outwards to even edges and kept
