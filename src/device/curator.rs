@@ -191,7 +191,8 @@ impl Subject {
         let traits = Traits { when: when(time), light, look, model: self.model.clone() };
         // What would not be kept is not worth a JPEG file.
         let Some(novelty) = gallery.novelty(camera, &traits) else { return };
-        if self.best.as_ref().is_some_and(|(best, _)| novelty <= *best) {
+        // A little more is not worth another JPEG file.
+        if self.best.as_ref().is_some_and(|(best, _)| novelty <= best.saturating_add(best / 4)) {
             return;
         }
         match jpeg::of_frame(frame, self.region) {
