@@ -229,6 +229,7 @@ mod tests {
         let attempt = of_row(0, &row).unwrap();
         let said = [("ajar".to_string(), 0.75), ("shut".to_string(), 0.25)];
         assert_eq!(attempt.probabilities, BTreeMap::from(said));
-        assert_eq!(attempt.extent, Extent::Crop(Some([0.1, 0.2, 0.3, 0.4])));
+        let of = |edges| attempt.extent.gives(&CropFile::new(edges, [0, 0]).unwrap());
+        assert!(of([0.1, 0.2, 0.3, 0.4]) && !of([0.1, 0.2, 0.32, 0.4]));
     }
 }
